@@ -45,13 +45,13 @@ def missing_prerequisite(version, has_module, free_gb):
     for module in ("venv", "ensurepip"):
         if not has_module(module):
             return (
-                f"This Python has no `{module}` module, so it cannot make an environment: install it "
-                "first (on Debian and Ubuntu: `sudo apt install python3-venv`)."
+                f"This Python has no `{module}` module, so it cannot make an environment: "
+                "install it first (on Debian and Ubuntu: `sudo apt install python3-venv`)."
             )
     if free_gb < DISK_GB:
         return (
-            f"Only {free_gb:.1f} GB of disk are free at {ROOT}, and the environment and the book need about "
-            f"{DISK_GB} GB: make room first."
+            f"Only {free_gb:.1f} GB of disk are free at {ROOT}, and the environment and the book "
+            f"need about {DISK_GB} GB: make room first."
         )
     return None
 
@@ -114,13 +114,14 @@ class Environment:
     def _install(self, command, purpose):
         if subprocess.call(command) != 0:
             stop(
-                f"The environment is not complete, because it was not possible to {purpose}: see the "
-                "lines above (no network?), then run the same command again."
+                f"The environment is not complete, because it was not possible to {purpose}: see "
+                "the lines above (no network?), then run the same command again."
             )
 
     def run(self, *arguments, **variables):
         """Run `python ARGUMENTS` in the environment from the project's root; stop if it fails."""
-        env = dict(os.environ, **variables)
+        # Text files are UTF-8, on Windows too.
+        env = dict(os.environ, PYTHONUTF8="1", **variables)
         # Programs beside the environment's Python (jupyter, its kernels) are found first.
         env["PATH"] = str(Path(self.python).parent) + os.pathsep + env.get("PATH", "")
         code = subprocess.call([self.python, *list(arguments)], cwd=str(ROOT), env=env)

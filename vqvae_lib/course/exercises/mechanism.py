@@ -1,0 +1,312 @@
+"""How a check runs a learner's answer and answers back.
+
+A check is a function of the answer that returns `Right` or raises `Wrong`, `NotAttempted`. What
+runs it, `Checks`, makes sure of the rest: it ends in time, and whatever goes wrong inside becomes
+a sentence, never a traceback.
+"""
+
+import contextlib
+import ctypes
+import html
+import importlib
+import inspect
+import math
+import re
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vqvae_lib.course.words import _
+
+__all__ = [
+    "Checks",
+    "NotAttempted",
+    "Right",
+    "Verdict",
+    "Wrong",
+    "call",
+    "expect_number",
+    "expect_tensor",
+    "recognise",
+]
+
+TIME_LIMIT = 30.0  # seconds
+_LIBRARY = Path(__file__).resolve().parents[2]
+
+
+class Wrong(Exception):
+    """The answer is wrong: `kind` names the mistake, the message tells the learner."""
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind = kind
+
+
+class NotAttempted(Exception):
+    """Nothing has been written yet."""
+
+
+@dataclass(frozen=True)
+class Right:
+    """The answer is right; `notice` says what to notice about it."""
+
+    notice: str
+
+
+class _TimeUp(BaseException):
+    """Raised inside the learner's code when its time is up; passes `except Exception`."""
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """What a check says.
+
+    Attributes
+    ----------
+    status : {"right", "wrong", "unattempted"}
+    message : str
+        For the learner.
+    kind : str
+        Name of the recognised mistake, empty unless wrong.
+    """
+
+    status: str
+    message: str
+    kind: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is right."""
+        return self.status == "right"
+
+    @property
+    def _headline(self) -> str:
+        return {
+            "right": _("✓ Right."),
+            "wrong": _("✗ Not yet."),
+            "unattempted": _("○ Not attempted."),
+        }[self.status]
+
+    def __repr__(self) -> str:
+        return f"{self._headline} {self.message}"
+
+    def _repr_html_(self) -> str:
+        # The border is the book's blue, orange and grey; the sign says the same without colour.
+        colour = {"right": "#0060a8", "wrong": "#c15800", "unattempted": "#6b6b6b"}[self.status]
+        text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message))
+        return (
+            f'<div class="vq-verdict vq-{self.status}" role="status" '
+            f'style="border-left:4px solid {colour};padding:.4em .9em">'
+            f"<strong>{self._headline}</strong> {text}</div>"
+        )
+
+
+class Checks:
+    """All checks, by exercise: `check.ex_01_2(answer)` runs exercise 2 of chapter 1."""
+
+    def __getattr__(self, name: str) -> Callable[..., Verdict]:
+        match = re.fullmatch(r"ex_(\d\d)_\d+", name)
+        function = None
+        if match:
+            try:
+                module = importlib.import_module(f"{__package__}.chapter_{match[1]}")
+            except ModuleNotFoundError:
+                module = None
+            function = getattr(module, name, None)
+        if function is None:
+            raise AttributeError(
+                _("there is no check {name!r}: expected a name such as ex_01_2").format(name=name)
+            )
+
+        def run(*answer: Any) -> Verdict:
+            return _run(function, answer)
+
+        run.__doc__ = function.__doc__
+        return run
+
+
+def call(function: Any, *arguments: Any) -> Any:
+    """Call the learner's function; its mistakes become `Wrong`, an empty body `NotAttempted`.
+
+    Tensors are passed as copies, so that an answer that works in place does not change the
+    check's own data.
+    """
+    if function is ... or function is None:
+        raise NotAttempted(_("Replace the `...` by your answer."))
+    if not callable(function):
+        raise Wrong(
+            "not-a-function",
+            _("Expected a function, got {what}.").format(what=_describe(function)),
+        )
+    copies = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
+    try:
+        value = function(*copies)
+    except NotImplementedError:
+        raise NotAttempted(_("Write the body of the function.")) from None
+    except Exception as error:
+        raise Wrong("raises", _say_error(error)) from None
+    if value is None or value is ...:
+        raise NotAttempted(
+            _("Your function returns nothing so far: write its body, and `return` the result.")
+        )
+    return value
+
+
+def expect_tensor(value: Any, shape: tuple[int, ...], *, what: str) -> Tensor:
+    """Give `value` as a finite float64 tensor of `shape`, or say what it is instead."""
+    if hasattr(value, "__array__") and not isinstance(value, Tensor):
+        value = torch.as_tensor(value)
+    if not isinstance(value, Tensor):
+        raise Wrong(
+            "type",
+            _("{what}: expected a tensor of shape {shape}, got {got}.").format(
+                what=what, shape=shape, got=_describe(value)
+            ),
+        )
+    if tuple(value.shape) != shape:
+        raise Wrong(
+            "shape",
+            _("{what}: expected shape {shape}, got {got}.").format(
+                what=what, shape=shape, got=tuple(value.shape)
+            ),
+        )
+    value = value.detach().double()
+    if not value.isfinite().all():
+        raise Wrong("not-finite", _("{what}: holds NaN or infinity.").format(what=what))
+    return value
+
+
+def expect_number(value: Any, *, what: str) -> float:
+    """Give `value` as a finite float, or say what it is instead."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(
+            "type",
+            _("{what}: expected a number, got {got}.").format(what=what, got=_describe(value)),
+        ) from None
+    if not math.isfinite(number):
+        raise Wrong("not-finite", _("{what}: is not finite.").format(what=what))
+    return number
+
+
+def recognise(value: Tensor, truth: Tensor, mistakes: list[tuple[str, Tensor, str]]) -> None:
+    """Raise `Wrong` unless `value` is `truth`, with the message of the mistake that it looks like.
+
+    Parameters
+    ----------
+    value, truth : Tensor
+        The answer and the right value, of one shape.
+    mistakes : list of (kind, Tensor, message)
+        What likely mistakes would give.
+    """
+
+    def close(other: Tensor) -> bool:
+        return torch.allclose(value, other.double(), rtol=1e-3, atol=1e-4)
+
+    if close(truth):
+        return
+    for kind, candidate, message in mistakes:
+        if candidate.shape == value.shape and close(candidate):
+            raise Wrong(kind, message)
+    worst = int((value - truth).abs().argmax())
+    raise Wrong(
+        "value",
+        _("The largest difference is at entry {index}: expected {expected:.4f}, got {got:.4f}.")
+        .format(
+            index=tuple(int(i) for i in torch.unravel_index(torch.tensor(worst), truth.shape)),
+            expected=float(truth.flatten()[worst]),
+            got=float(value.flatten()[worst]),
+        ),
+    )  # fmt: skip
+
+
+# Running ------------------------------------------------------------------------------------------
+
+
+def _run(function: Callable[..., Right], answer: tuple[Any, ...]) -> Verdict:
+    parameters = inspect.signature(function).parameters
+    if len(answer) != len(parameters):
+        names = ", ".join(parameters)
+        return Verdict(
+            "wrong",
+            _("This check takes {n} argument(s): {names}.").format(n=len(parameters), names=names),
+            "arguments",
+        )
+    if any(part is ... or part is None for part in answer):
+        return Verdict("unattempted", _("Replace the `...` by your answer."))
+    return _in_time(lambda: _judge(function, answer), limit=TIME_LIMIT)
+
+
+def _judge(function: Callable[..., Right], answer: tuple[Any, ...]) -> Verdict:
+    try:
+        right = function(*answer)
+    except NotAttempted as outcome:
+        return Verdict("unattempted", str(outcome))
+    except Wrong as outcome:
+        return Verdict("wrong", str(outcome), outcome.kind)
+    except Exception as error:
+        # The check could not work with what it was given: a sentence, not our own traceback.
+        message = _("The check could not use this answer ({error}). Expected: {expected}")
+        expected = (function.__doc__ or "").strip().splitlines()[0]
+        text = message.format(error=f"{type(error).__name__}: {error}", expected=expected)
+        return Verdict("wrong", text, "unusable")
+    return Verdict("right", right.notice)
+
+
+def _in_time(judge: Callable[[], Verdict], *, limit: float) -> Verdict:
+    """Run `judge` in a thread of its own and end it when time is up.
+
+    Signals would do it on Linux only. An exception set in the thread ends every loop written in
+    Python; what hangs outside Python is left behind as a daemon.
+    """
+    verdicts: list[Verdict] = []
+
+    def target() -> None:
+        with contextlib.suppress(_TimeUp):
+            verdicts.append(judge())
+
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    try:
+        thread.join(limit)
+    finally:  # also when the learner interrupts the kernel
+        for _attempt in range(20):  # an answer may swallow the exception: insist
+            if not thread.is_alive():
+                break
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_TimeUp)
+            )
+            thread.join(0.1)
+    if verdicts:
+        return verdicts[0]
+    return Verdict(
+        "wrong",
+        _("Stopped after {limit:g} s: is there a loop without an end?").format(limit=limit),
+        "time",
+    )
+
+
+def _say_error(error: Exception) -> str:
+    """Name the learner's own line that failed, and the error, in one sentence."""
+    frames = traceback.extract_tb(error.__traceback__)
+    # The first frame outside this library is the learner's; deeper ones are packages.
+    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(_LIBRARY)]
+    line = own[0].line if own and own[0].line else ""
+    said = f"{type(error).__name__}: {error}".strip().rstrip(".")
+    if line:
+        return _("Your code raised {said}, at `{line}`.").format(said=said, line=line)
+    return _("Your code raised {said}.").format(said=said)
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return _("a tensor of shape {shape}").format(shape=tuple(value.shape))
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"

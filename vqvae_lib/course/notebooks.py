@@ -1,0 +1,214 @@
+"""The notebooks as source: execute them, and bring them to one normal form.
+
+`python -m vqvae_lib.course.notebooks` executes every notebook below `chapters/` (or those whose
+names start with the given numbers) and writes it back normalised: what nbval compares stays (text
+and HTML), what changes from run to run or is drawn anew when the book is built goes (images, widget
+views, embedded state, standard error, execution metadata). The header's run time and memory are
+measured here.
+"""
+
+import argparse
+import copy
+import math
+import os
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+__all__ = ["execute", "main", "normalise"]
+
+CHAPTERS = Path("chapters")
+TEXT_OUTPUTS = ("text/plain", "text/html")
+# What changes with the machine or fills kilobytes: pictures and trained weights. The same rules
+# stand in tests/nbval.cfg, where nbval applies them to both sides.
+MASKS = [
+    (re.compile(r'src="data:image/[^"]*"'), 'src=""'),
+    (re.compile(r'data-vq-state="[^"]*"'), 'data-vq-state=""'),
+]
+HEADER = re.compile(r"running about (\d+) s on two cores, ([\d.]+) GB of memory")
+RANDOM_ID = re.compile(r"[0-9a-f]{8}|[0-9a-f-]{36}")
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Give the normal form of an executed notebook.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Is not changed.
+
+    Returns
+    -------
+    NotebookNode
+        Text and HTML outputs only, pictures and state masked, consecutive standard output joined,
+        cells counted from 1, readable ids, and no metadata but the kernel's name, tags, captions
+        and the project's own. Normalising twice is the same as once.
+    """
+    notebook = copy.deepcopy(notebook)
+    own = notebook.metadata.get("vqvae")
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+        | ({"vqvae": own} if own else {})
+    )
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    taken: set[str] = set()
+    count = 0
+    for cell in notebook.cells:
+        cell.source = "\n".join(line.rstrip() for line in cell.source.strip("\n").split("\n"))
+        kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb", "vqvae") and v}
+        cell.metadata = nbformat.from_dict(kept)
+        cell.id = _readable_id(cell, taken)
+        if cell.cell_type == "code":
+            cell.outputs = _normal_outputs(cell.outputs)
+            if cell.execution_count is not None:
+                count += 1
+                cell.execution_count = count
+    return notebook
+
+
+def _normal_outputs(outputs: list[Any]) -> list[Any]:
+    normal: list[Any] = []
+    for output in outputs:
+        if output.output_type == "stream":
+            if output.name != "stdout":
+                continue
+            if normal and normal[-1].output_type == "stream":
+                normal[-1].text += output.text
+                continue
+        elif output.output_type in ("display_data", "execute_result"):
+            output.data = {
+                mime: _mask(output.data[mime]) for mime in TEXT_OUTPUTS if mime in output.data
+            }
+            output.metadata = {}
+            if output.output_type == "execute_result":
+                output.execution_count = None
+        normal.append(nbformat.from_dict(output))
+    return normal
+
+
+def _mask(text: str) -> str:
+    for pattern, replacement in MASKS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _readable_id(cell: Any, taken: set[str]) -> str:
+    """Keep an id that somebody chose; make one from the first words in place of a random one."""
+    name = cell.get("id", "")
+    if not name or RANDOM_ID.fullmatch(name):
+        words = re.findall(r"[a-z0-9]+", cell.source.lower())[:5]
+        name = "-".join(words)[:48] or "empty"
+    unique, n = name, 1
+    while unique in taken:
+        n += 1
+        unique = f"{name}-{n}"
+    taken.add(unique)
+    return unique
+
+
+def execute(path: Path) -> nbformat.NotebookNode:
+    """Execute a notebook and measure what it takes.
+
+    Parameters
+    ----------
+    path : Path
+        The notebook; it is read, not written.
+
+    Returns
+    -------
+    NotebookNode
+        With outputs, and `metadata.vqvae` holding `seconds` (rounded up to 5 s) and `memory_gb`
+        (peak resident memory of the kernel, to 0.1 GB). Measurements close to those already there
+        leave them as they are, so that the header does not change with every run.
+
+    Raises
+    ------
+    nbclient.exceptions.CellExecutionError
+        If a cell raises.
+    """
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+    )
+    started = time.perf_counter()
+    with _Memory(client) as memory:
+        client.execute(env=dict(os.environ, VQVAE_PROGRESS="0"))
+    seconds, peak = time.perf_counter() - started, memory.peak / 1e9
+
+    known = notebook.metadata.get("vqvae", {})
+    if not 0.6 * known.get("seconds", 0) - 5 <= seconds <= known.get("seconds", 0):
+        known["seconds"] = 5 * math.ceil(seconds / 5)
+    if abs(peak - known.get("memory_gb", 0)) > 0.15:
+        known["memory_gb"] = round(math.ceil(peak * 10) / 10, 1)
+    notebook.metadata["vqvae"] = known
+    said = f"running about {known['seconds']} s on two cores, {known['memory_gb']} GB of memory"
+    notebook.cells[0].source = HEADER.sub(said, notebook.cells[0].source)
+    return notebook
+
+
+class _Memory:
+    """Peak resident memory of the client's kernel, bytes, looked at every tenth of a second."""
+
+    def __init__(self, client: Any):
+        self.client = client
+        self.peak = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "_Memory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        import psutil
+
+        while not self._done.wait(0.1):
+            pid = getattr(getattr(self.client.km, "provisioner", None), "pid", None)
+            if not pid:
+                continue
+            try:
+                self.peak = max(self.peak, psutil.Process(pid).memory_info().rss)
+            except psutil.NoSuchProcess:
+                continue
+
+
+def find(numbers: list[str], *, root: Path = CHAPTERS) -> list[Path]:
+    """Notebooks below `root`, all or those whose file names start with one of `numbers`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    paths = sorted(p for p in root.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+    if numbers:
+        paths = [p for p in paths if p.name.startswith(tuple(n.zfill(2) for n in numbers))]
+    if not paths:
+        raise FileNotFoundError(f"no notebook below {root} for {numbers or 'any number'}")
+    return paths
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Execute and normalise notebooks in place; see the module's text."""
+    parser = argparse.ArgumentParser(description="Execute and normalise the notebooks.")
+    parser.add_argument("numbers", nargs="*", help="chapters, such as 03; all by default")
+    for path in find(parser.parse_args(arguments).numbers):
+        started = time.perf_counter()
+        print(f"{path} …", end=" ", flush=True)
+        nbformat.write(normalise(execute(path)), path)
+        print(f"{time.perf_counter() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

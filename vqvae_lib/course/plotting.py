@@ -1,0 +1,222 @@
+"""Figures in one style, readable in light and dark, each with a text that says what it shows.
+
+`figure` hands out Matplotlib axes and shows the result when the block ends; `image_grid` shows
+images. Both ask for `alt`, so that no figure goes without. A figure is drawn once, as SVG; its
+dark twin is the same file with other colours.
+"""
+
+import base64
+import html
+import io
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["COLOURS", "figure", "image_grid"]
+
+# Okabe and Ito's palette, darkened until each keeps a contrast of 3:1 on white. The order keeps
+# neighbours apart in greyscale too. Values: the colour in a light page, in a dark page.
+COLOURS = {
+    "blue": ("#0060a8", "#6db7f2"),
+    "orange": ("#c15800", "#f5a04c"),
+    "green": ("#00795a", "#3fcf9f"),
+    "purple": ("#a63f7f", "#e79ac8"),
+    "sky": ("#2f86b8", "#8fd0f5"),
+    "grey": ("#6b6b6b", "#b0b0b0"),
+}
+_INK = ("#1c2024", "#e4e7ea")
+_GRID = ("#d9dde1", "#3b4148")
+_TO_DARK = dict([*COLOURS.values(), _INK, _GRID])
+
+_STYLE = {
+    "figure.dpi": 96,
+    "savefig.transparent": True,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "vqvae",
+    "font.size": 10.5,
+    "axes.titlesize": 11,
+    "axes.titleweight": "normal",
+    "axes.edgecolor": _INK[0],
+    "axes.labelcolor": _INK[0],
+    "axes.titlecolor": _INK[0],
+    "text.color": _INK[0],
+    "xtick.color": _INK[0],
+    "ytick.color": _INK[0],
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": _GRID[0],
+    "grid.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 2,
+    "legend.frameon": False,
+    "image.cmap": "gray_r",
+}
+
+# The two variants show and hide by themselves in JupyterLab; the book's style sheet has the rest.
+_HOST_STYLE = (
+    "<style>.vq-figure img{max-width:100%;height:auto}.vq-figure .vq-dark{display:none}"
+    'body[data-jp-theme-light="false"] .vq-figure .vq-light{display:none}'
+    'body[data-jp-theme-light="false"] .vq-figure .vq-dark{display:inline}</style>'
+)
+
+
+@contextmanager
+def figure(
+    *,
+    alt: str,
+    size: tuple[float, float] = (6.4, 3.6),
+    rows: int = 1,
+    columns: int = 1,
+    **subplots: Any,
+) -> Iterator[Any]:
+    """Draw a figure; it is shown when the block ends.
+
+    Parameters
+    ----------
+    alt : str
+        What the figure shows, in a sentence, for those who cannot see it.
+    size : (float, float)
+        Width and height, inches.
+    rows, columns : int
+        Number of panels.
+    **subplots
+        Passed on to `matplotlib.pyplot.subplots`.
+
+    Yields
+    ------
+    Axes, or an array of Axes where there is more than one panel
+
+    Examples
+    --------
+    >>> with figure(alt="A straight line through the origin.") as ax:  # doctest: +SKIP
+    ...     ax.plot([0, 1], [0, 1])
+    """
+    import matplotlib as mpl
+
+    _require_alt(alt)
+    with mpl.rc_context(_STYLE):
+        from cycler import cycler
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+
+        mpl.rcParams["axes.prop_cycle"] = cycler(color=[light for light, _dark in COLOURS.values()])
+        # A figure of its own, unknown to pyplot: nothing is shown twice, nothing stays open.
+        drawing = Figure(figsize=size, layout="constrained")
+        FigureCanvasSVG(drawing)
+        axes = drawing.subplots(rows, columns, **subplots)
+        yield axes
+        _display(_svg(drawing), alt)
+
+
+def image_grid(
+    images: Any,
+    *,
+    alt: str,
+    columns: int | None = None,
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    value_range: tuple[float, float] = (0.0, 1.0),
+    scale: float = 0.62,
+) -> None:
+    """Show grey images in a grid, dark ink on light paper, nearest neighbour, without axes.
+
+    Parameters
+    ----------
+    images : array or tensor (N, H, W), or a list of such rows (R lists of (C, H, W))
+        The images.
+    alt : str
+        What they show, in a sentence.
+    columns : int, optional
+        Images in a row; by default all rows equal or one row.
+    row_labels, column_labels : sequence of str
+        Texts at the left of the rows and above the columns.
+    value_range : (float, float)
+        The values drawn as white and as black.
+    scale : float
+        Side of an image, inches.
+
+    Raises
+    ------
+    ValueError
+        If an image is not two-dimensional or the labels do not fit.
+    """
+    _require_alt(alt)
+    grid = _as_array(images)
+    if grid.ndim == 4:  # (R, C, H, W)
+        columns = grid.shape[1]
+        grid = grid.reshape(-1, *grid.shape[2:])  # (R C, H, W)
+    if grid.ndim != 3:
+        raise ValueError(f"images: expected shape (N, H, W) or (R, C, H, W), got {grid.shape}")
+    columns = columns or len(grid)
+    rows = math.ceil(len(grid) / columns)
+    for name, labels, count in (
+        ("row_labels", row_labels, rows),
+        ("column_labels", column_labels, columns),
+    ):
+        if len(labels) not in (0, count):
+            raise ValueError(f"{name}: expected {count} of them (or none), got {len(labels)}")
+    longest = max((len(label) for label in row_labels), default=0)
+    size = (columns * scale + 0.085 * longest, rows * scale + (0.25 if len(column_labels) else 0))
+    with figure(alt=alt, size=size, rows=rows, columns=columns, squeeze=False) as axes:
+        axes[0, 0].figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+        for index, ax in enumerate(axes.flat):
+            ax.set(xticks=[], yticks=[])
+            ax.grid(visible=False)
+            ax.spines[:].set_visible(False)
+            if index < len(grid):
+                _draw_image(ax, grid[index], value_range)
+        for ax, label in zip(axes[0], column_labels, strict=False):
+            ax.set_title(label, fontsize=9)
+        for ax, label in zip(axes[:, 0], row_labels, strict=False):
+            ax.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9.5)
+
+
+def _draw_image(ax: "Axes", image: np.ndarray, value_range: tuple[float, float]) -> None:
+    low, high = value_range
+    ax.imshow(image, vmin=low, vmax=high, cmap="gray_r", interpolation="none")
+
+
+def _as_array(images: Any) -> np.ndarray:
+    if isinstance(images, list | tuple):
+        return np.stack([_as_array(row) for row in images])
+    if hasattr(images, "detach"):
+        images = images.detach().cpu().numpy()
+    return np.asarray(images)
+
+
+def _require_alt(alt: str) -> None:
+    if not isinstance(alt, str) or len(alt.split()) < 3:
+        raise ValueError(f"alt={alt!r}: expected a sentence that says what the figure shows")
+
+
+def _svg(drawing: Any) -> str:
+    buffer = io.StringIO()
+    drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _display(svg: str, alt: str) -> None:
+    from IPython.display import display
+
+    dark = svg
+    for light_colour, dark_colour in _TO_DARK.items():
+        dark = dark.replace(light_colour, dark_colour)
+    images = "".join(
+        f'<img class="{name}" alt="{html.escape(alt)}" '
+        f'src="data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}">'
+        for name, text in (("vq-light", svg), ("vq-dark", dark))
+    )
+    bundle = {
+        "text/html": f'{_HOST_STYLE}<div class="vq-figure">{images}</div>',
+        "text/plain": f"[figure: {alt}]",
+    }
+    display(bundle, raw=True)

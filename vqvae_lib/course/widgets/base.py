@@ -1,0 +1,59 @@
+"""One ES module, two hosts: what every interactive figure shares.
+
+In JupyterLab anywidget loads the module and keeps the traits in step with Python. In the built
+book there is no Python: the figure's HTML carries the traits, and a few lines of script give the
+same module a model to read. The module computes everything itself, so it cannot tell the two apart.
+"""
+
+import html
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anywidget
+import traitlets
+
+__all__ = ["CourseWidget"]
+
+HERE = Path(__file__).parent
+
+
+class CourseWidget(anywidget.AnyWidget):
+    """Base of the interactive figures.
+
+    A subclass says `module = "name"` (the file `name.js` beside it), declares its traits with
+    `sync=True`, and names in `shown` the few that its `repr` shows.
+    """
+
+    module: ClassVar[str]
+    shown: ClassVar[tuple[str, ...]] = ()
+
+    alt = traitlets.Unicode(help="What the figure shows, in a sentence.").tag(sync=True)
+    words = traitlets.Dict(help="The texts that the module shows.").tag(sync=True)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        cls._esm = HERE / f"{cls.module}.js"
+        super().__init_subclass__(**kwargs)
+
+    def state(self) -> dict[str, Any]:
+        """Give the public traits, as JSON can hold them."""
+        return {
+            name: getattr(self, name)
+            for name, trait in sorted(self.traits(sync=True).items())
+            if not name.startswith("_")
+            and name not in ("comm", "keys", "layout", "tabbable", "tooltip")
+        }
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
+        state = html.escape(json.dumps(self.state(), ensure_ascii=False, sort_keys=True))
+        bundle["text/html"] = (
+            f'<div class="vq-widget" data-vq-widget="{self.module}" data-vq-state="{state}">'
+            f"{html.escape(self.alt)}</div>"
+        )
+        bundle["text/plain"] = repr(self)
+        return bundle, metadata
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.shown)
+        return f"{type(self).__name__}({shown})"
