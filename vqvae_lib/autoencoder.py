@@ -1,0 +1,242 @@
+"""Autoencoders: linear, nonlinear, denoising.
+
+An encoder maps data x (B, D) to a code z (B, d), a decoder maps the code back to a
+reconstruction x_hat (B, D); both are learnt by asking that x_hat be near x.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vqvae_lib.networks import mlp
+
+__all__ = [
+    "Autoencoder",
+    "DenoisingAutoencoder",
+    "LinearAutoencoder",
+    "mlp_autoencoder",
+    "squared_error",
+]
+
+
+def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
+    """Squared error of a reconstruction, summed over the dimensions, averaged over the batch.
+
+    Parameters
+    ----------
+    x
+        Data, shape (B, D).
+    x_hat
+        Reconstruction, shape (B, D).
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar: ``(1/B) sum_b sum_i (x_bi - x_hat_bi)**2``, that is D times the mean squared
+        error per pixel.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ (they would be broadcast otherwise).
+
+    Examples
+    --------
+    >>> x = torch.zeros(2, 3)  # B = 2, D = 3
+    >>> squared_error(x, x + 2)  # 3 dimensions, each off by 2: 3 * 2**2
+    tensor(12.)
+    """
+    if x.shape != x_hat.shape or x.ndim != 2:
+        raise ValueError(
+            f"x {tuple(x.shape)} and x_hat {tuple(x_hat.shape)}: expected the same shape (B, D)"
+        )
+    return (x - x_hat).square().sum(dim=1).mean()  # (B, D) -> (B,) -> ()
+
+
+class Autoencoder(nn.Module):
+    """An encoder and a decoder, trained to give back what was put in.
+
+    Parameters
+    ----------
+    encoder
+        Maps (B, D) to (B, d).
+    decoder
+        Maps (B, d) to (B, D).
+
+    Examples
+    --------
+    >>> model = Autoencoder(mlp([64, 128, 2]), mlp([2, 128, 64]))
+    >>> x = torch.rand(5, 64)
+    >>> model.encode(x).shape  # d = 2 numbers for each of B = 5 images
+    torch.Size([5, 2])
+    >>> model(x).shape  # and D = 64 pixels again
+    torch.Size([5, 64])
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Encode data into codes: ``(B, D) -> (B, d)``."""
+        return self.encoder(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Decode codes into reconstructions: ``(B, d) -> (B, D)``."""
+        return self.decoder(z)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruct: ``(B, D) -> (B, d) -> (B, D)``."""
+        return self.decode(self.encode(x))
+
+    def loss(self, x: Tensor, *, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Loss of a batch, as `vqvae_lib.training.fit` asks for it.
+
+        Parameters
+        ----------
+        x
+            Data, shape (B, D).
+        generator
+            Not used: nothing is drawn here.
+
+        Returns
+        -------
+        dict
+            ``"loss"``: `squared_error` of the reconstruction, a scalar.
+        """
+        return {"loss": squared_error(x, self(x))}
+
+
+class LinearAutoencoder(Autoencoder):
+    """One linear map with bias into the code and one back.
+
+    Its squared error is smallest when the decoder's columns span the first d principal
+    directions of the data and the biases centre it (Baldi and Hornik 1989): principal component
+    analysis, except that the basis within the subspace is arbitrary.
+
+    Parameters
+    ----------
+    D
+        Dimension of the data.
+    d
+        Dimension of the code, at most D.
+    """
+
+    def __init__(self, D: int, d: int) -> None:
+        if not 1 <= d <= D:
+            raise ValueError(f"d={d} does not fit D={D}: expected 1 <= d <= D")
+        super().__init__(mlp([D, d]), mlp([d, D]))
+
+    @torch.no_grad()
+    def subspace(self) -> Tensor:
+        """Orthonormal basis of the space that the decoder can reach, its offset left out.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (D, d), columns of length 1 at right angles to each other. Compare it with
+            PCA's by `vqvae_lib.metrics.principal_angles`.
+        """
+        weight = self.decoder[0].weight  # type: ignore[index]  # (D, d)
+        return torch.linalg.qr(weight).Q  # (D, d)
+
+
+class DenoisingAutoencoder(Autoencoder):
+    """An autoencoder that is shown noisy data and asked for the clean one.
+
+    For small noise the best reconstruction points uphill in the density p of the noisy data:
+    ``r(x) - x = noise_std**2 * grad log p(x)`` exactly, where r is the conditional mean of the
+    clean data (Tweedie's formula; Vincent 2011, Alain and Bengio 2014).
+
+    Parameters
+    ----------
+    encoder
+        Maps (B, D) to (B, d).
+    decoder
+        Maps (B, d) to (B, D).
+    noise_std
+        Standard deviation of the Gaussian noise, in the units of x; above 0.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, noise_std: float) -> None:
+        super().__init__(encoder, decoder)
+        if not 0 < noise_std < float("inf"):
+            raise ValueError(f"noise_std={noise_std!r}: expected a number above 0")
+        self.noise_std = noise_std
+
+    def extra_repr(self) -> str:
+        """Name the noise when the model is printed."""
+        return f"noise_std={self.noise_std}"
+
+    def corrupt(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Add noise: ``x + noise_std * N(0, 1)``, drawn from `generator`; (B, D) -> (B, D)."""
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        return x + self.noise_std * noise
+
+    def loss(self, x: Tensor, *, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Loss of a batch: how far the reconstruction of the noisy x is from the clean one.
+
+        Parameters
+        ----------
+        x
+            Clean data, shape (B, D).
+        generator
+            Draws the noise; None means torch's global one.
+
+        Returns
+        -------
+        dict
+            ``"loss"``: `squared_error` against the clean data, a scalar.
+        """
+        return {"loss": squared_error(x, self(self.corrupt(x, generator=generator)))}
+
+    def score(self, x: Tensor) -> Tensor:
+        """Estimate the score of the noisy data, ``grad_x log p(x)``.
+
+        Parameters
+        ----------
+        x
+            Where to evaluate it, shape (B, D).
+
+        Returns
+        -------
+        torch.Tensor
+            ``(r(x) - x) / noise_std**2``, shape (B, D).
+        """
+        return (self(x) - x) / self.noise_std**2
+
+
+def mlp_autoencoder(
+    D: int,
+    hidden: int,
+    d: int,
+    *,
+    activation: str = "gelu",
+    output_activation: str | None = None,
+) -> Autoencoder:
+    """Build the plainest nonlinear autoencoder: one hidden layer on either side.
+
+    Parameters
+    ----------
+    D
+        Dimension of the data.
+    hidden
+        Width of the hidden layer, the same in encoder and decoder.
+    d
+        Dimension of the code.
+    activation
+        Nonlinearity of the hidden layers, one of those of `vqvae_lib.networks.mlp`.
+    output_activation
+        The same choice for the reconstruction; None leaves it unbounded.
+
+    Returns
+    -------
+    Autoencoder
+        D -> hidden -> d -> hidden -> D.
+    """
+    return Autoencoder(
+        mlp([D, hidden, d], activation=activation),
+        mlp([d, hidden, D], activation=activation, output_activation=output_activation),
+    )

@@ -1,0 +1,252 @@
+"""Classical networks: the trunks from which encoders and decoders are made.
+
+They all map rows to rows, ``(B, something) -> (B, something)``; those for images fold the row
+into an image themselves. The first weights are drawn by torch's global generator, as everywhere
+in torch: call ``torch.manual_seed`` before building a network to get the same one again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+
+from torch import Tensor, nn
+
+__all__ = ["ConvDecoder", "ConvEncoder", "mlp"]
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "gelu": nn.GELU,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+}
+
+
+def mlp(
+    sizes: Sequence[int], *, activation: str = "gelu", output_activation: str | None = None
+) -> nn.Sequential:
+    """Build a multilayer perceptron: linear layers with a nonlinearity between them.
+
+    Parameters
+    ----------
+    sizes
+        Width of the input, of each hidden layer and of the output; two or more numbers.
+    activation
+        Nonlinearity after each hidden layer: "gelu", "relu", "sigmoid", "silu", "softplus"
+        or "tanh".
+    output_activation
+        The same choice for the output; None leaves the last layer linear.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        Maps ``(B, sizes[0])`` to ``(B, sizes[-1])``.
+
+    Raises
+    ------
+    ValueError
+        If `sizes` is too short or holds a width below 1, an activation is unknown, or the
+        network is later given rows of another width.
+
+    Examples
+    --------
+    One call, three networks; d = 2 is the code:
+
+    >>> encoder = mlp([64, 128, 2])  # (B, 64) -> (B, 128) -> (B, 2)
+    >>> decoder = mlp([2, 128, 64])  # (B, 2) -> (B, 128) -> (B, 64)
+    >>> linear = mlp([64, 2])  # (B, 64) -> (B, 2), no hidden layer and no nonlinearity
+    >>> encoder
+    _MLP(
+      (0): Linear(in_features=64, out_features=128, bias=True)
+      (1): GELU(approximate='none')
+      (2): Linear(in_features=128, out_features=2, bias=True)
+    )
+    """
+    if len(sizes) < 2:
+        raise ValueError(
+            f"sizes={list(sizes)!r}: expected two or more widths, [input, ..., output]"
+        )
+    for size in sizes:
+        _check_width("sizes", size)
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(sizes[:-1]):
+        layers += [nn.Linear(n_in, n_out), _activation("activation", activation)]
+    layers.append(nn.Linear(sizes[-2], sizes[-1]))
+    if output_activation is not None:
+        layers.append(_activation("output_activation", output_activation))
+    return _MLP(*layers)
+
+
+class _MLP(nn.Sequential):
+    """A sequence of layers that says what it expected when rows of another width come."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self[0]
+        assert isinstance(first, nn.Linear)
+        _check_rows("x", x, first.in_features)
+        return super().forward(x)
+
+
+class ConvEncoder(nn.Module):
+    """Convolutional encoder for grey images: rows of pixels in, rows of codes out.
+
+    Two convolutions of stride 2 look at the image at half and at a quarter of its size; one
+    linear layer reads the code from what they saw.
+
+    ===============  =====================  =====================
+    step             8x8, channels=16       28x28, channels=16
+    ===============  =====================  =====================
+    fold             (B, 1, 8, 8)           (B, 1, 28, 28)
+    conv, stride 2   (B, 16, 4, 4)          (B, 16, 14, 14)
+    conv, stride 2   (B, 32, 2, 2)          (B, 32, 7, 7)
+    flatten          (B, 128)               (B, 1568)
+    linear           (B, d)                 (B, d)
+    ===============  =====================  =====================
+
+    Parameters
+    ----------
+    image_shape
+        (H, W), each at least 8; odd sizes are rounded up when halved.
+    d
+        Dimension of the code.
+    channels
+        Channels of the first convolution; the second has twice as many.
+    activation
+        Nonlinearity after each convolution, one of those of `mlp`.
+
+    Raises
+    ------
+    ValueError
+        If a size does not fit, or the rows given to the encoder have not H * W pixels.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int],
+        d: int,
+        *,
+        channels: int = 16,
+        activation: str = "gelu",
+    ) -> None:
+        super().__init__()
+        self.image_shape = _check_image_shape(image_shape)
+        _check_width("d", d)
+        _check_width("channels", channels)
+        quarter = _halved(_halved(image_shape))
+        self.layers = nn.Sequential(
+            nn.Unflatten(1, (1, *image_shape)),
+            nn.Conv2d(1, channels, kernel_size=3, stride=2, padding=1),
+            _activation("activation", activation),
+            nn.Conv2d(channels, 2 * channels, kernel_size=3, stride=2, padding=1),
+            _activation("activation", activation),
+            nn.Flatten(),
+            nn.Linear(2 * channels * prod(quarter), d),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encode: ``(B, H * W) -> (B, d)``."""
+        _check_rows("x", x, prod(self.image_shape))
+        return self.layers(x)
+
+
+class ConvDecoder(nn.Module):
+    """Convolutional decoder for grey images: rows of codes in, rows of pixels out.
+
+    The encoder run backwards. Each step repeats pixels up to the exact size and then convolves:
+    a transposed convolution in its place would leave a checkerboard.
+
+    ================  =====================  =====================
+    step              8x8, channels=16       28x28, channels=16
+    ================  =====================  =====================
+    linear            (B, 128)               (B, 1568)
+    fold              (B, 32, 2, 2)          (B, 32, 7, 7)
+    enlarge, conv     (B, 16, 4, 4)          (B, 16, 14, 14)
+    enlarge, conv     (B, 1, 8, 8)           (B, 1, 28, 28)
+    flatten           (B, 64)                (B, 784)
+    ================  =====================  =====================
+
+    Parameters
+    ----------
+    d
+        Dimension of the code.
+    image_shape
+        (H, W), each at least 8.
+    channels
+        Channels before the last convolution; the first stage has twice as many.
+    activation
+        Nonlinearity of the inner layers, one of those of `mlp`.
+    output_activation
+        The same choice for the pixels; None leaves them unbounded.
+
+    Raises
+    ------
+    ValueError
+        If a size does not fit, or the codes given to the decoder have not d entries.
+    """
+
+    def __init__(
+        self,
+        d: int,
+        image_shape: tuple[int, int],
+        *,
+        channels: int = 16,
+        activation: str = "gelu",
+        output_activation: str | None = None,
+    ) -> None:
+        super().__init__()
+        _check_width("d", d)
+        _check_width("channels", channels)
+        self.d = d
+        self.image_shape = _check_image_shape(image_shape)
+        half = _halved(image_shape)
+        quarter = _halved(half)
+        layers: list[nn.Module] = [
+            nn.Linear(d, 2 * channels * prod(quarter)),
+            _activation("activation", activation),
+            nn.Unflatten(1, (2 * channels, *quarter)),
+            nn.Upsample(size=half),
+            nn.Conv2d(2 * channels, channels, kernel_size=3, padding=1),
+            _activation("activation", activation),
+            nn.Upsample(size=image_shape),
+            nn.Conv2d(channels, 1, kernel_size=3, padding=1),
+            nn.Flatten(),
+        ]
+        if output_activation is not None:
+            layers.append(_activation("output_activation", output_activation))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Decode: ``(B, d) -> (B, H * W)``."""
+        _check_rows("z", z, self.d)
+        return self.layers(z)
+
+
+def _activation(argument: str, name: str) -> nn.Module:
+    if name not in _ACTIVATIONS:
+        raise ValueError(f"{argument}={name!r}: expected one of {', '.join(_ACTIVATIONS)}")
+    return _ACTIVATIONS[name]()
+
+
+def _halved(image_shape: tuple[int, int]) -> tuple[int, int]:
+    """Size after a convolution of stride 2, kernel 3, padding 1: half, rounded up."""
+    height, width = image_shape
+    return (height + 1) // 2, (width + 1) // 2
+
+
+def _check_width(argument: str, value: int) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{argument}: got {value!r}, expected whole numbers of at least 1")
+
+
+def _check_image_shape(image_shape: tuple[int, int]) -> tuple[int, int]:
+    if len(image_shape) != 2 or any(not isinstance(n, int) or n < 8 for n in image_shape):
+        raise ValueError(f"image_shape={image_shape!r}: expected (H, W), each 8 or more")
+    return tuple(image_shape)  # type: ignore[return-value]
+
+
+def _check_rows(argument: str, x: Tensor, width: int) -> None:
+    if x.ndim != 2 or x.shape[1] != width:
+        raise ValueError(f"{argument} has shape {tuple(x.shape)}: expected (B, {width})")
