@@ -17,7 +17,7 @@ from vqvae_lib.data import (
 )
 from vqvae_lib.metrics import PCA, knn_accuracy, mse, pca, pca_floor, principal_angles
 from vqvae_lib.networks import ConvDecoder, ConvEncoder, mlp
-from vqvae_lib.training import History, TrainingDiverged, fit
+from vqvae_lib.training import History, TrainingDiverged, cosine, fit
 
 __version__ = "0.1.0"
 
@@ -32,6 +32,7 @@ __all__ = [
     "LinearAutoencoder",
     "TrainingDiverged",
     "binarise",
+    "cosine",
     "extract_patches",
     "fit",
     "knn_accuracy",

@@ -388,10 +388,9 @@ def binarise(x: Tensor, *, generator: torch.Generator) -> Tensor:
 
 
 def _check_grey(name: str, x: Tensor) -> None:
-    # A nan fails both comparisons.
-    if x.numel() == 0 or not bool(((x >= 0) & (x <= 1)).all()):
-        low, high = (x.min().item(), x.max().item()) if x.numel() else (None, None)
-        raise ValueError(f"{name} has values from {low} to {high}: expected some, all in [0, 1]")
+    if x.numel() == 0 or not bool(((x >= 0) & (x <= 1)).all()):  # a nan fails both comparisons
+        values = f"from {x.min().item():.6g} to {x.max().item():.6g}" if x.numel() else "none"
+        raise ValueError(f"{name} of shape {tuple(x.shape)} has values {values}: expected [0, 1]")
 
 
 def _enlarge(x: Tensor, size: int) -> Tensor:

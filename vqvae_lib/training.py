@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from torch import Tensor, nn
 
 from vqvae_lib._checkpoint import read_checkpoint, write_checkpoint
 
-__all__ = ["History", "TrainingDiverged", "fit"]
+__all__ = ["History", "TrainingDiverged", "cosine", "fit"]
 
-_OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
@@ -171,7 +172,8 @@ def fit(
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("model has no parameter to train")
-    opt = _OPTIMIZERS[optimizer](parameters, lr=lr, weight_decay=weight_decay)  # type: ignore[call-arg]
+    # fused: one kernel for all weights, a quarter off the time of a small model's step.
+    opt = _OPTIMIZERS[optimizer](parameters, lr=lr, weight_decay=weight_decay, fused=True)
     generator = torch.Generator(device).manual_seed(seed)
     history = History()
     best = _copy(model)
@@ -181,6 +183,7 @@ def fit(
         settings: dict[str, Any] = {}
         if path is not None:
             settings = {
+                "device": device.type,
                 "seed": seed,
                 "batch_size": batch_size,
                 "lr": lr,
@@ -192,8 +195,9 @@ def fit(
                 "model": repr(model),
             }
             if resume and path.exists():
-                history, best = _resume(path, settings, model, opt, generator)
-                _check_resumed(path, history, epochs, [lr * schedule(e) for e in range(epochs)])
+                rates = [lr * schedule(epoch) for epoch in range(epochs)]
+                tensors, history = _read(path, settings, rates)
+                best = _put_back(tensors, model, opt, generator)
         good = _copy(model)  # weights after the last good epoch
 
         with _Progress(progress, epochs, history.epochs) as bar:
@@ -222,6 +226,22 @@ def fit(
             model.load_state_dict(best)
     opt.zero_grad()
     return history
+
+
+def cosine(epochs: int) -> Callable[[int], float]:
+    """Make a schedule that falls from 1 to 0 along half a cosine, for `fit(..., schedule=...)`.
+
+    Parameters
+    ----------
+    epochs
+        Length of the fall; the factor stays 0 afterwards.
+
+    Examples
+    --------
+    >>> [round(cosine(4)(epoch), 2) for epoch in range(4)]
+    [1.0, 0.85, 0.5, 0.15]
+    """
+    return lambda epoch: 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))
 
 
 def _train_epoch(
@@ -404,22 +424,44 @@ def _state(
     return tensors
 
 
-def _resume(
-    path: Path,
-    settings: dict[str, Any],
+def _read(
+    path: Path, settings: dict[str, Any], rates: list[float]
+) -> tuple[dict[str, Tensor], History]:
+    """Read a checkpoint of the run that is asked for; ValueError if it is of another one."""
+    tensors, info = read_checkpoint(path)
+    remedy = "pass resume=False to start anew, or another checkpoint"
+    for name, wanted in settings.items():
+        written = info["settings"].get(name)
+        if written != wanted:
+            # A model is printed over several lines: those that differ first are enough.
+            lines = zip_longest(str(written).splitlines(), str(wanted).splitlines(), fillvalue="")
+            before, now = next((a.strip(), b.strip()) for a, b in lines if a != b)
+            raise ValueError(
+                f"{path} was written with {name}: {before}, this call has {now}: expected the "
+                f"same; {remedy}"
+            )
+    history = History(**info["history"])
+    if history.epochs > len(rates):
+        raise ValueError(
+            f"{path} holds {history.epochs} epochs, this call has epochs={len(rates)}: expected "
+            f"as many or more; {remedy}"
+        )
+    for epoch, (rate, wanted) in enumerate(zip(history.lr, rates, strict=False)):
+        if rate != wanted:
+            raise ValueError(
+                f"{path} was written with lr {rate!r} in epoch {epoch}, this call's schedule "
+                f"gives {wanted!r}: expected the same; {remedy}"
+            )
+    return tensors, history
+
+
+def _put_back(
+    tensors: dict[str, Tensor],
     model: nn.Module,
     opt: torch.optim.Optimizer,
     generator: torch.Generator,
-) -> tuple[History, dict[str, Tensor]]:
-    """Put everything back from a checkpoint; return the history and the best weights so far."""
-    tensors, info = read_checkpoint(path)
-    for name, wanted in settings.items():
-        written = info["settings"][name]
-        if written != wanted:
-            raise ValueError(
-                f"{path} was written with {name}={written!r}, this call has {name}={wanted!r}: "
-                "expected the same; pass resume=False to start anew, or another checkpoint"
-            )
+) -> dict[str, Tensor]:
+    """Undo `_state`; return the best weights."""
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "rng": {}}
     for name, t in tensors.items():
         part, _, rest = name.partition("/")
@@ -434,22 +476,7 @@ def _resume(
     torch.set_rng_state(parts["rng"]["torch"])
     if "cuda" in parts["rng"]:
         torch.cuda.set_rng_state(parts["rng"]["cuda"], generator.device)
-    return History(**info["history"]), parts["best"]
-
-
-def _check_resumed(path: Path, history: History, epochs: int, rates: list[float]) -> None:
-    if history.epochs > epochs:
-        raise ValueError(
-            f"{path} holds {history.epochs} epochs, this call has epochs={epochs}: expected as "
-            "many or more; pass resume=False to start anew, or another checkpoint"
-        )
-    for epoch, (written, wanted) in enumerate(zip(history.lr, rates, strict=False)):
-        if written != wanted:
-            raise ValueError(
-                f"{path} was written with lr {written!r} in epoch {epoch}, this call's schedule "
-                f"gives {wanted!r}: expected the same; pass resume=False to start anew, or "
-                "another checkpoint"
-            )
+    return parts["best"]
 
 
 def _fingerprint(x: Tensor) -> str:

@@ -1,0 +1,495 @@
+"""Data: values, splits, MNIST's files whole and damaged, downloads that go wrong."""
+
+import gzip
+import hashlib
+import socket
+import struct
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pooch
+import pytest
+import torch
+from sklearn.datasets import load_digits as embedded_digits
+
+from vqvae_lib import (
+    ImageData,
+    binarise,
+    data,
+    extract_patches,
+    load_digits,
+    load_mnist,
+    load_photographs,
+)
+
+# ---------------------------------------------------------------- digits
+
+
+def test_digits_are_scikit_learns_split_without_loss():
+    bunch, digits = embedded_digits(), load_digits()
+    assert repr(digits) == (
+        "ImageData('digits', 1437 training and 360 test images of 8x8, 16 grey levels above black)"
+    )
+    ours = np.concatenate([digits.x_train, digits.x_test]) * 16
+    labels = np.concatenate([digits.y_train, digits.y_test])
+    rows = sorted([*map(int, row), int(y)] for row, y in zip(ours, labels, strict=True))
+    assert rows == sorted(
+        [*map(int, row), int(y)] for row, y in zip(bunch.data, bunch.target, strict=True)
+    )
+    # Stratified: each digit's share of the test part is a fifth, up to one image.
+    for digit in range(10):
+        there = (digits.y_test == digit).sum().item()
+        assert abs(there - 0.2 * (bunch.target == digit).sum()) <= 1
+
+
+def test_the_seed_and_the_fraction_choose_the_split():
+    first, again, other = load_digits(), load_digits(seed=0), load_digits(seed=1)
+    assert torch.equal(first.x_test, again.x_test)
+    assert not torch.equal(first.x_test, other.x_test)
+    assert len(load_digits(test_fraction=0.5).x_test) == 899
+
+
+def test_digits_of_another_size():
+    small, large = load_digits(), load_digits(size=28)
+    assert large.image_shape == (28, 28)
+    assert large.D == 784
+    assert large.levels == 255
+    assert torch.equal(large.y_train, small.y_train)
+    torch.testing.assert_close((large.x_train * 255).round() / 255, large.x_train)
+    # The same pictures: averaged back to 8x8 they look like the small ones.
+    back = torch.nn.functional.adaptive_avg_pool2d(large.images(large.x_test), 8).flatten(1)
+    correlation = torch.corrcoef(torch.stack([back.flatten(), small.x_test.flatten()]))[0, 1]
+    assert correlation > 0.97
+
+
+def test_images_fold_rows():
+    digits = load_digits()
+    folded = digits.images(digits.x_train[:3])
+    assert folded.shape == (3, 8, 8)
+    assert folded[1, 2, 3] == digits.x_train[1, 2 * 8 + 3]
+    with pytest.raises(ValueError, match=r"x has shape \(3, 63\): expected \(N, 64\)"):
+        digits.images(torch.zeros(3, 63))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x_test": torch.zeros(2, 5)}, r"x_test is \(2, 5\) of torch.float32: expected \(N, 4\)"),
+        ({"x_train": torch.zeros(2, 4).double()}, r"x_train is .* torch.float64"),
+        ({"y_test": torch.zeros(3).long()}, r"y_test is \(3,\) .* expected \(2,\) of int64"),
+        ({"y_test": torch.zeros(2)}, r"y_test is \(2,\) of torch.float32"),
+        (
+            {"x_train": torch.full((2, 4), torch.nan)},
+            r"x_train of shape \(2, 4\) has values from nan to nan",
+        ),
+        ({"x_train": torch.full((2, 4), 1.5)}, r"x_train .* from 1\.5 to 1\.5: expected \[0, 1\]"),
+        ({"x_train": torch.full((2, 4), -0.5)}, r"x_train .* from -0\.5"),
+    ],
+)
+def test_image_data_refuses_what_does_not_fit(change, message):
+    parts = {"x_train": torch.zeros(2, 4), "y_train": torch.zeros(2).long()}
+    parts |= {"x_test": torch.zeros(2, 4), "y_test": torch.zeros(2).long()}
+    assert ImageData("good", **parts, image_shape=(2, 2), levels=1).D == 4
+    with pytest.raises(ValueError, match=message):
+        ImageData("bad", **parts | change, image_shape=(2, 2), levels=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: load_digits(size=7), "size=7: expected a whole number of at least 8"),
+        (lambda: load_digits(size=28.0), "size=28.0"),
+        (lambda: load_digits(test_fraction=1.0), "test_fraction=1.0: expected .* 0 and 1"),
+        (
+            lambda: binarise(torch.tensor([0.5, torch.nan]), generator=torch.Generator()),
+            "x .* from nan to nan",
+        ),
+        (
+            lambda: binarise(torch.tensor([0.5, 1.01]), generator=torch.Generator()),
+            r"x .* from 0\.5 to 1\.01",
+        ),
+        (lambda: extract_patches({}, size=3, count=1, seed=0), "photographs is empty"),
+        (
+            lambda: extract_patches({"a": torch.zeros(9, 2)}, size=3, count=1, seed=0),
+            r"photograph 'a' has shape \(9, 2\): .* size=3",
+        ),
+        (lambda: extract_patches({"a": torch.zeros(9, 9)}, size=3, count=0, seed=0), "count=0"),
+    ],
+)
+def test_what_does_not_fit_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_binarise_draws_with_the_grey_value_as_probability():
+    x = torch.tensor([0.0, 0.2, 0.9, 1.0]).repeat(20000, 1)
+    drawn = binarise(x, generator=torch.Generator().manual_seed(0))
+    assert drawn.dtype == x.dtype
+    assert set(drawn.unique().tolist()) == {0.0, 1.0}
+    # Standard error at most 0.0028.
+    torch.testing.assert_close(drawn.mean(0), x[0], atol=0.012, rtol=0)
+    assert torch.equal(drawn, binarise(x, generator=torch.Generator().manual_seed(0)))
+    assert not torch.equal(drawn, binarise(x, generator=torch.Generator().manual_seed(1)))
+
+
+# ---------------------------------------------------------------- photographs
+
+
+def test_photographs_need_no_network(monkeypatch, tmp_path):
+    def refuse(*_, **__):
+        raise AssertionError("a photograph was asked of the network")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setenv("SKIMAGE_DATADIR", str(tmp_path))
+    photographs = load_photographs()
+    assert len(photographs) >= 10
+    for name, picture in photographs.items():
+        assert picture.ndim == 2, name
+        assert picture.dtype == torch.float32, name
+        assert min(picture.shape) >= 256, name
+        assert picture.min() >= 0, name
+        assert picture.max() <= 1, name
+        assert picture.std() > 0.05, name
+    assert not list(tmp_path.iterdir())
+
+
+def test_photographs_are_the_files_in_grey():
+    import skimage
+    from PIL import Image
+
+    folder = Path(skimage.__file__).parent / "data"
+    photographs = load_photographs()
+    camera = np.asarray(Image.open(folder / "camera.png"))
+    np.testing.assert_allclose(photographs["camera"], camera / 255, atol=1e-6)
+    # Luminance of ITU-R BT.709.
+    coffee = np.asarray(Image.open(folder / "coffee.png").convert("RGB")) / 255
+    expected = coffee @ [0.2125, 0.7154, 0.0721]
+    np.testing.assert_allclose(photographs["coffee"], expected, atol=1e-6)
+
+
+def test_missing_photographs_are_named(monkeypatch):
+    monkeypatch.setitem(data._PHOTOGRAPHS, "gone", "gone.png")
+    with pytest.raises(FileNotFoundError, match=r"holds no gone\.png"):
+        load_photographs()
+
+
+def test_patches_are_where_they_say_and_everywhere_equally_often():
+    # Each pixel's value is its own address, so a patch tells where it was cut.
+    pictures = {"a": torch.arange(20.0).reshape(4, 5), "b": 100 + torch.arange(12.0).reshape(3, 4)}
+    patches = extract_patches(pictures, size=3, count=16000, seed=0)
+    assert patches.shape == (16000, 9)
+    corners, counts = patches[:, 0].unique(return_counts=True)
+    assert corners.tolist() == [0, 1, 2, 5, 6, 7, 100, 101]
+    # 8 places, 2000 each expected, standard deviation 42.
+    assert (counts - 2000).abs().max() < 170
+    for patch in patches[:50]:
+        width = 5 if patch[0] < 100 else 4
+        offsets = torch.tensor([[i * width + j for j in range(3)] for i in range(3)])
+        assert torch.equal(patch, patch[0] + offsets.flatten())
+    assert torch.equal(patches, extract_patches(pictures, size=3, count=16000, seed=0))
+    assert not torch.equal(patches, extract_patches(pictures, size=3, count=16000, seed=1))
+
+
+# ---------------------------------------------------------------- MNIST's files
+
+REAL = Path(__file__).parents[2] / "shared" / "data" / "mnist"
+
+
+def idx(array):
+    shape = struct.pack(f">{array.ndim}I", *array.shape)
+    return bytes([0, 0, 8, array.ndim]) + shape + array.tobytes()
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    return {
+        "x_train": rng.integers(0, 256, (50, 28, 28), dtype=np.uint8),
+        "y_train": rng.integers(0, 10, 50, dtype=np.uint8),
+        "x_test": rng.integers(0, 256, (20, 28, 28), dtype=np.uint8),
+        "y_test": rng.integers(0, 10, 20, dtype=np.uint8),
+    }
+
+
+@pytest.fixture
+def packed(arrays, monkeypatch):
+    """A small MNIST: its files by name, packed; the library is told their checksums."""
+    monkeypatch.delenv("VQVAE_DATA_DIR", raising=False)
+    monkeypatch.setattr(pooch, "os_cache", lambda _: pytest.fail("the user's cache was touched"))
+    files, sums = {}, {}
+    for key, array in arrays.items():
+        content = idx(array)
+        name = data._MNIST[key].name
+        files[f"{name}.gz"] = gzip.compress(content, mtime=0)
+        sums[key] = data._File(
+            name,
+            hashlib.sha256(files[f"{name}.gz"]).hexdigest(),
+            hashlib.sha256(content).hexdigest(),
+        )
+    monkeypatch.setattr(data, "_MNIST", sums)
+    return files
+
+
+@pytest.fixture
+def folder(packed, tmp_path):
+    """The small MNIST as a folder of the reader's."""
+    place = tmp_path / "mine"
+    place.mkdir()
+    for name, content in packed.items():
+        (place / name).write_bytes(content)
+    return place
+
+
+def everything(place):
+    return {p.relative_to(place): p.read_bytes() for p in place.rglob("*") if p.is_file()}
+
+
+def test_mnist_from_a_folder(folder, arrays, monkeypatch):
+    before = everything(folder)
+    mnist = load_mnist(folder)
+    for key, array in arrays.items():
+        expected = array.reshape(len(array), -1) / np.float32(255) if key[0] == "x" else array
+        np.testing.assert_array_equal(getattr(mnist, key), expected)
+    assert repr(mnist) == (
+        "ImageData('mnist', 50 training and 20 test images of 28x28, 255 grey levels above black)"
+    )
+    monkeypatch.setenv("VQVAE_DATA_DIR", str(folder))
+    assert torch.equal(load_mnist().x_train, mnist.x_train)
+    folder.rename(folder.with_name("mnist"))
+    monkeypatch.setenv("VQVAE_DATA_DIR", str(folder.parent))
+    assert torch.equal(load_mnist().x_train, mnist.x_train)
+    assert everything(folder.with_name("mnist")) == before
+
+
+def test_mnist_unpacked_or_packed_otherwise(folder, packed, arrays):
+    for name, content in packed.items():
+        (folder / name).unlink()
+        (folder / name.removesuffix(".gz")).write_bytes(gzip.decompress(content))
+    np.testing.assert_array_equal(load_mnist(folder).y_train, arrays["y_train"])
+    for name, content in packed.items():
+        (folder / name.removesuffix(".gz")).unlink()
+        other = gzip.compress(gzip.decompress(content), compresslevel=1)
+        assert other != content
+        (folder / name).write_bytes(other)
+    np.testing.assert_array_equal(load_mnist(folder).y_train, arrays["y_train"])
+
+
+def test_subsamples_are_drawn_once_and_nested(folder):
+    whole = load_mnist(folder)
+    small = load_mnist(folder, train_size=10, test_size=5)
+    larger = load_mnist(folder, train_size=30)
+    assert len(small.x_train) == 10
+    assert len(small.x_test) == 5
+    assert len(larger.x_test) == 20
+    assert torch.equal(larger.x_train[:10], small.x_train)
+    assert torch.equal(larger.y_train[:10], small.y_train)
+    assert not torch.equal(load_mnist(folder, train_size=10, seed=1).x_train, small.x_train)
+    # Drawn without repetition, each image with its own label.
+    where = [(whole.x_train == row).all(dim=1).nonzero().item() for row in larger.x_train]
+    assert len(set(where)) == 30
+    assert torch.equal(whole.y_train[where], larger.y_train)
+    for size in (0, 51):
+        with pytest.raises(ValueError, match=f"train_size={size}: expected 1 to 50"):
+            load_mnist(folder, train_size=size)
+
+
+def test_a_missing_file_is_named(folder):
+    name = "t10k-labels-idx1-ubyte.gz"
+    (folder / name).unlink()
+    before = everything(folder)
+    with pytest.raises(FileNotFoundError) as error:
+        load_mnist(folder)
+    assert str(folder) in str(error.value)
+    assert name in str(error.value)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_mnist(folder / "nowhere")
+    assert everything(folder) == before
+
+
+def damages(content):
+    middle = len(content) // 2
+    yield "empty", b""
+    yield "truncated", content[:middle]
+    yield "one byte less", content[:-1] if content[:2] != b"\x1f\x8b" else content[:-9]
+    yield "altered", content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    yield "something else", b"<html>Not found</html>"
+
+
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_a_damaged_file_is_named_with_both_checksums(folder, packed, unpacked):
+    name = "train-images-idx3-ubyte.gz"
+    content, path = packed[name], folder / name
+    if unpacked:
+        path.unlink()
+        content, path = gzip.decompress(content), folder / name.removesuffix(".gz")
+    for damage, damaged in damages(content):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="truncated or altered") as error:
+            load_mnist(folder)
+        message = str(error.value)
+        assert str(path) in message, damage
+        assert data._MNIST["x_train"].content in message, damage
+        if unpacked:
+            assert hashlib.sha256(damaged).hexdigest() in message, damage
+        assert path.read_bytes() == damaged, damage
+
+
+def test_labels_that_do_not_belong_to_the_images(folder, arrays, monkeypatch):
+    content = idx(arrays["y_train"][:-1])
+    old = data._MNIST["y_train"]
+    new = data._File(old.name, "", hashlib.sha256(content).hexdigest())
+    monkeypatch.setitem(data._MNIST, "y_train", new)
+    (folder / f"{old.name}.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(ValueError, match=r"holds \(50, 28, 28\) and its labels \(49,\)"):
+        load_mnist(folder)
+
+
+def test_the_real_files(monkeypatch):
+    place = REAL if REAL.is_dir() else None
+    try:
+        mnist = load_mnist(place, download=False)
+    except FileNotFoundError:
+        pytest.skip("MNIST is neither in VQVAE_DATA_DIR nor in the cache")
+    assert mnist.x_train.shape == (60000, 784)
+    assert mnist.x_test.shape == (10000, 784)
+    assert mnist.y_test[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+    assert mnist.y_train.bincount().tolist() == [
+        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949,
+    ]  # fmt: skip
+    # The well-known mean and standard deviation of the training pixels.
+    assert mnist.x_train.mean().item() == pytest.approx(0.1307, abs=5e-5)
+    assert mnist.x_train.std().item() == pytest.approx(0.3081, abs=5e-5)
+
+
+# ---------------------------------------------------------------- downloads
+
+
+@contextmanager
+def mirror(files, log, faults=()):
+    """A server of the files; each fault spoils one answer, in order, then all is well."""
+    faults = list(faults)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.strip("/")
+            fault = faults.pop(0) if faults else "none"
+            log.append((name, fault))
+            if fault == "error" or name not in files:
+                self.send_error(503)
+                return
+            content, middle = files[name], len(files[name]) // 2
+            if fault == "altered":
+                content = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+            elif fault == "short":
+                content = content[:middle]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if fault in ("dies", "stalls"):
+                content = content[:middle]
+            self.wfile.write(content)
+            self.wfile.flush()
+            if fault == "stalls":
+                time.sleep(1)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def cache(packed, tmp_path, monkeypatch):
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr(data, "_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(data, "_TRIES", 1)
+    return tmp_path / "cache" / "vqvae_lib" / "mnist"
+
+
+def test_a_download_is_kept(packed, cache, arrays, monkeypatch):
+    log = []
+    with mirror(packed, log) as address:
+        monkeypatch.setattr(data, "_MIRRORS", (address,))
+        first, again = load_mnist(), load_mnist()
+    assert sorted(log) == sorted((name, "none") for name in packed)
+    np.testing.assert_array_equal(first.y_train, arrays["y_train"])
+    assert torch.equal(first.x_test, again.x_test)
+    assert everything(cache) == {Path(name): content for name, content in packed.items()}
+    assert torch.equal(load_mnist(download=False).x_test, first.x_test)
+
+
+@pytest.mark.parametrize("fault", ["altered", "short", "dies", "stalls", "error"])
+def test_a_spoilt_download_is_redone_from_the_other_mirror(packed, cache, monkeypatch, fault):
+    log, other_log = [], []
+    with mirror(packed, log, [fault]) as address, mirror(packed, other_log) as other:
+        monkeypatch.setattr(data, "_MIRRORS", (address, other))
+        load_mnist()
+    spoilt = log[0][0]
+    assert log[0][1] == fault
+    assert other_log == [(spoilt, "none")]
+    assert everything(cache) == {Path(name): content for name, content in packed.items()}
+
+
+@pytest.mark.parametrize("fault", ["altered", "short", "dies", "stalls", "error"])
+def test_nothing_spoilt_stays_when_no_mirror_delivers(packed, cache, monkeypatch, fault):
+    log = []
+    with mirror(packed, log, [fault] * 2) as address:
+        monkeypatch.setattr(data, "_MIRRORS", (address, address))
+        with pytest.raises(OSError, match=r"could not be downloaded.*VQVAE_DATA_DIR") as error:
+            load_mnist()
+        assert str(error.value).count(address) >= 2
+        assert len(log) == 2
+        assert everything(cache) == {}
+        load_mnist()
+    assert everything(cache) == {Path(name): content for name, content in packed.items()}
+
+
+def test_a_mirror_is_asked_again_before_it_is_given_up(packed, cache, monkeypatch):
+    monkeypatch.setattr(data, "_TRIES", 2)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    log = []
+    with mirror(packed, log, ["dies"]) as address:
+        monkeypatch.setattr(data, "_MIRRORS", (address,))
+        load_mnist()
+    assert [fault for _, fault in log] == ["dies", "none", "none", "none", "none"]
+
+
+def test_a_file_spoilt_in_the_cache_is_fetched_again(packed, cache, monkeypatch):
+    log = []
+    with mirror(packed, log) as address:
+        monkeypatch.setattr(data, "_MIRRORS", (address,))
+        load_mnist()
+        name = "t10k-images-idx3-ubyte.gz"
+        (cache / name).write_bytes(packed[name][:-50])
+        log.clear()
+        load_mnist()
+    assert log == [(name, "none")]
+    assert (cache / name).read_bytes() == packed[name]
+
+
+def test_no_download_unless_allowed(packed, cache):
+    with pytest.raises(FileNotFoundError, match="cache"):
+        load_mnist(download=False)
+
+
+def test_the_checksums_are_of_mnist_as_published():
+    # From the mirrors' files as other projects have recorded them; the content's sums are held
+    # against real files by `test_the_real_files`.
+    assert {f.name: f.compressed[:8] for f in data._MNIST.values()} == {
+        "train-images-idx3-ubyte": "440fcabf",
+        "train-labels-idx1-ubyte": "3552534a",
+        "t10k-images-idx3-ubyte": "8d422c7b",
+        "t10k-labels-idx1-ubyte": "f7ae60f9",
+    }

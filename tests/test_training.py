@@ -1,0 +1,576 @@
+"""Training against loops written out by hand, and against being killed."""
+
+import math
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests import interrupted
+from vqvae_lib import (
+    DenoisingAutoencoder,
+    History,
+    TrainingDiverged,
+    fit,
+    load_digits,
+    mlp,
+    mlp_autoencoder,
+    training,
+)
+
+
+def model(seed=0):
+    torch.manual_seed(seed)
+    return mlp_autoencoder(4, 8, 2)
+
+
+def x(count=50, seed=0):
+    return torch.rand(count, 4, generator=torch.Generator().manual_seed(seed))
+
+
+def same(first, second):
+    assert first.keys() == second.keys()
+    return all(torch.equal(t, second[name]) for name, t in first.items())
+
+
+# ---------------------------------------------------------------- the loop
+
+
+class Mean(nn.Module):
+    """One number, drawn to the mean of the data: all steps can be done by hand."""
+
+    def __init__(self, start=0.0):
+        super().__init__()
+        self.m = nn.Parameter(torch.tensor(start, dtype=torch.float64))
+
+    def loss(self, x, *, generator=None):
+        distance = (x - self.m).square().mean()
+        return {"loss": distance + 1.0, "distance": distance}
+
+
+def test_sgd_by_hand():
+    data = torch.tensor([[1.0], [2.0], [6.0]], dtype=torch.float64)
+    network, m = Mean(), 0.0
+    history = fit(
+        network,
+        data,
+        epochs=4,
+        batch_size=3,
+        lr=0.1,
+        optimizer="sgd",
+        weight_decay=0.5,
+        schedule=lambda epoch: 1 / (1 + epoch),
+        x_valid=data[:1],
+    )
+    for epoch in range(4):
+        distance = ((1 - m) ** 2 + (2 - m) ** 2 + (6 - m) ** 2) / 3
+        rate = 0.1 / (1 + epoch)
+        assert history.train["distance"][epoch] == pytest.approx(distance)
+        assert history.train["loss"][epoch] == pytest.approx(distance + 1)
+        assert history.lr[epoch] == pytest.approx(rate)
+        m -= rate * (2 * (m - 3) + 0.5 * m)
+        assert history.valid["distance"][epoch] == pytest.approx((1 - m) ** 2)
+    assert network.m.item() == pytest.approx(m)
+    assert history.epochs == 4
+    assert repr(history) == (
+        f"History(4 epochs, best 2, training loss {history.train['loss'][-1]:.4g}, "
+        f"validation loss {history.valid['loss'][-1]:.4g})"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+)
+def test_adam_as_a_plain_loop(name, kind):
+    data, ours, theirs = x().double(), model().double(), model().double()
+    fit(ours, data, epochs=3, batch_size=50, lr=0.01, optimizer=name, weight_decay=0.1)
+    opt = kind(theirs.parameters(), lr=0.01, weight_decay=0.1)
+    for _ in range(3):
+        opt.zero_grad()
+        theirs.loss(data)["loss"].backward()
+        opt.step()
+    for found, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
+class Seen(nn.Module):
+    """Remembers the batches it was shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(()))
+        self.batches, self.modes = [], []
+
+    def loss(self, x, *, generator=None):
+        self.batches.append(x[:, 0].int().tolist())
+        self.modes.append(self.training)
+        return {"loss": self.w * x.sum()}
+
+
+def test_every_epoch_sees_every_sample_once_in_a_new_order():
+    network = Seen()
+    data = torch.arange(10.0)[:, None]
+    history = fit(network, data, epochs=2, batch_size=4, lr=1e-9)
+    assert [len(batch) for batch in network.batches] == [4, 4, 2] * 2
+    first, second = sum(network.batches[:3], []), sum(network.batches[3:], [])  # noqa: RUF017
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+    assert first != list(range(10))
+    other = Seen()
+    fit(other, data, epochs=2, batch_size=4, lr=1e-9, seed=1)
+    assert other.batches != network.batches
+    assert history.valid == {}
+
+
+def test_means_are_over_samples_not_batches():
+    data = torch.tensor([[1.0]] * 4 + [[100.0]], dtype=torch.float64)
+    history = fit(Mean(), data, epochs=1, batch_size=4, lr=1e-12)
+    assert history.train["distance"][0] == pytest.approx((4 * 1 + 100**2) / 5, rel=1e-6)
+
+
+def test_modes_are_training_then_evaluation_and_put_back():
+    network = Seen()
+    network.frozen = nn.Dropout().eval()
+    fit(network, torch.ones(4, 1), epochs=1, batch_size=2, x_valid=torch.ones(2, 1))
+    assert network.modes == [True, True, False]
+    assert network.training
+    assert not network.frozen.training
+    network.eval()
+    fit(network, torch.ones(4, 1), epochs=1)
+    assert not network.training
+    assert network.w.grad is None
+
+
+def dropping(seed=0):
+    torch.manual_seed(seed)
+    return DenoisingAutoencoder(
+        nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 2)),
+        mlp([2, 4]),
+        noise_std=0.1,
+    )
+
+
+def test_the_seed_decides_everything_and_the_callers_generator_is_left_alone():
+    results = []
+    for state, seed in ((1, 5), (2, 5), (2, 6)):
+        network = dropping()
+        torch.manual_seed(state)
+        before = torch.get_rng_state()
+        history = fit(network, x(), epochs=2, seed=seed, x_valid=x(20, 1))
+        assert torch.equal(torch.get_rng_state(), before)
+        results.append((network.state_dict(), history))
+    assert same(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+    assert not same(results[0][0], results[2][0])
+
+
+def test_validation_noise_is_the_same_after_each_epoch():
+    network = dropping()
+    for parameter in list(network.parameters())[1:]:
+        parameter.requires_grad_(False)
+    history = fit(network, x(), epochs=3, lr=1e-12, x_valid=x(20, 1))
+    assert history.valid["loss"] == pytest.approx([history.valid["loss"][0]] * 3, rel=1e-5)
+    assert len(set(history.train["loss"])) == 3
+
+
+def test_frozen_weights_stay():
+    network = model()
+    network.decoder.requires_grad_(False)
+    before = {name: t.clone() for name, t in network.state_dict().items()}
+    fit(network, x(), epochs=1)
+    assert same(before, network.state_dict()) is False
+    assert same(
+        {n: t for n, t in before.items() if n.startswith("decoder")},
+        {n: t for n, t in network.state_dict().items() if n.startswith("decoder")},
+    )
+
+
+# ---------------------------------------------------------------- early stopping
+
+
+def test_patience_stops_and_brings_back_the_best_weights():
+    # The weight walks from 0 towards 5 and passes 2, where the validation data lies.
+    network = Mean()
+    data = torch.full((4, 1), 5.0, dtype=torch.float64)
+    settings = {"lr": 0.05, "optimizer": "sgd", "x_valid": torch.full_like(data, 2.0)}
+    history = fit(network, data, epochs=100, patience=3, **settings)
+    walk = [5 * (1 - 0.9 ** (epoch + 1)) for epoch in range(100)]
+    best = min(range(100), key=lambda epoch: abs(walk[epoch] - 2))
+    assert history.best_epoch == best
+    assert history.epochs == best + 3 + 1
+    assert network.m.item() == pytest.approx(walk[best])
+    # Without patience: all epochs, the last weights; with patience to spare: the best again.
+    network = Mean()
+    assert fit(network, data, epochs=20, **settings).epochs == 20
+    assert network.m.item() == pytest.approx(walk[19])
+    network = Mean()
+    assert fit(network, data, epochs=20, patience=50, **settings).epochs == 20
+    assert network.m.item() == pytest.approx(walk[best])
+
+
+def test_best_epoch_is_the_first_of_the_smallest():
+    assert History().best_epoch is None
+    assert History(train={"loss": [3, 1, 2]}, lr=[1, 1, 1]).best_epoch == 1
+    assert History(train={"loss": [3, 1, 2]}, valid={"loss": [2, 2, 5]}).best_epoch == 0
+    assert repr(History()) == "History(0 epochs, best None)"
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"x_train": [[1.0]]}, TypeError, "x_train is list: expected a tensor of floating"),
+        ({"x_train": torch.ones(3, 4).int()}, TypeError, "x_train is torch.int32"),
+        ({"x_train": torch.ones(4)}, ValueError, r"x_train has shape \(4,\): expected \(N, ...\)"),
+        ({"x_train": torch.ones(0, 4)}, ValueError, r"x_train has shape \(0, 4\)"),
+        ({"x_valid": torch.ones(3, 5)}, ValueError, r"x_valid has shape \(3, 5\), x_train \(50, 4"),
+        ({"x_valid": torch.ones(3, 4).double()}, ValueError, r"x_valid is torch.float64 on cpu"),
+        ({"x_train": torch.ones(3, 5)}, ValueError, r"x has shape \(3, 5\): expected \(B, 4\)"),
+        ({"epochs": 0}, ValueError, "epochs=0: expected a whole number of at least 1"),
+        ({"batch_size": 2.5}, ValueError, "batch_size=2.5"),
+        ({"lr": 0.0}, ValueError, "lr=0.0: expected a number above 0"),
+        ({"lr": math.nan}, ValueError, "lr=nan"),
+        ({"weight_decay": -1.0}, ValueError, "weight_decay=-1.0"),
+        ({"optimizer": "lion"}, ValueError, "optimizer='lion': expected one of adam, adamw, sgd"),
+        ({"patience": 0, "x_valid": x()}, ValueError, "patience=0"),
+        ({"patience": 2}, ValueError, "patience=2 without x_valid"),
+        ({"model": nn.Linear(4, 4)}, TypeError, r"Linear.loss\(x, generator=g\) gave NoneType"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named(change, error, message):
+    arguments = {"model": model(), "x_train": x(), "epochs": 1} | change
+    with pytest.raises(error, match=message):
+        fit(arguments.pop("model"), arguments.pop("x_train"), **arguments)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_data_that_is_not_finite_is_refused_and_located(value):
+    spoilt = x()
+    spoilt[12, 3] = spoilt[20, 0] = value
+    before, network = model().state_dict(), model()
+    with pytest.raises(ValueError, match=rf"x_train\[12, 3\] is {value}, one of 2 values"):
+        fit(network, spoilt, epochs=1)
+    with pytest.raises(ValueError, match=rf"x_valid\[12, 3\] is {value}"):
+        fit(network, x(), epochs=1, x_valid=spoilt)
+    assert same(network.state_dict(), before)
+
+
+def test_a_model_without_weights_is_refused():
+    network = model().requires_grad_(False)
+    with pytest.raises(ValueError, match="no parameter to train"):
+        fit(network, x(), epochs=1)
+
+
+class Breaks(Mean):
+    """Well until epoch 2 (of three steps each), then spoilt in a chosen way."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.step = how, 0
+
+    def loss(self, x, *, generator=None):
+        terms = super().loss(x)
+        if self.training:
+            self.step += 1
+        if self.step == 2 * 3 + 2 and self.how == "loss":
+            terms["loss"] = terms["loss"] * math.inf
+        if self.step == 2 * 3 + 3 and self.training and self.how == "weight":
+            terms["loss"] = (self.m - self.m.detach()).abs().sqrt() + terms["loss"]  # 0/0 slope
+        if self.step == 2 * 3 + 3 and not self.training and self.how == "validation":
+            terms["loss"] = terms["loss"] * math.nan
+        return terms
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("loss", "the loss became inf in epoch 2, step 1"),
+        ("weight", "m is not finite after epoch 2"),
+        ("validation", "the validation loss became nan after epoch 2"),
+    ],
+)
+def test_divergence_leaves_the_last_good_epoch(how, message, tmp_path):
+    data = torch.tensor([[1.0], [2.0], [6.0]], dtype=torch.float64)
+    settings = {"batch_size": 1, "lr": 0.1}
+    if how == "validation":
+        settings["x_valid"] = data
+    good = Mean()
+    fit(good, data, epochs=2, **settings)
+    network, checkpoint = Breaks(how), tmp_path / "run"
+    with pytest.raises(TrainingDiverged, match=message):
+        fit(network, data, epochs=5, checkpoint=checkpoint, **settings)
+    assert torch.equal(network.m, good.m)
+    # The checkpoint is that of the last good epoch too.
+    tensors, info = training.read_checkpoint(checkpoint)
+    assert torch.equal(tensors["model/m"], good.m)
+    assert len(info["history"]["lr"]) == 2
+    assert network.training
+
+
+# ---------------------------------------------------------------- checkpoints
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_at(network, step):
+    """Make the model's loss raise at a training step, as an interrupt would."""
+    loss, calls = network.loss, 0
+
+    def counted(self, batch, *, generator=None):
+        nonlocal calls
+        calls += self.training
+        if calls == step:
+            raise Stop
+        return loss(batch, generator=generator)
+
+    network.loss = types.MethodType(counted, network)
+    return network
+
+
+def wrapped(network):
+    """The same model without the interrupt: it must print alike, since that is compared."""
+    vars(network).pop("loss", None)
+    return network
+
+
+CASES = {
+    "adam": {},
+    "adamw": {"optimizer": "adamw", "weight_decay": 0.1},
+    "sgd": {"optimizer": "sgd", "lr": 1e-3},
+    "no validation": {"x_valid": None, "patience": None},
+    "stops early": {"patience": 1, "lr": 0.2, "epochs": 30},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_resume_gives_the_same_bits(case, tmp_path):
+    settings = CASES[case]
+    whole = interrupted.model()
+    expected = interrupted.train(whole, tmp_path / "whole", **settings)
+    if case == "stops early":
+        assert expected.epochs < 30
+
+    # Stopped twice, each time in mid-epoch; other first weights each time, as they do not count.
+    checkpoint = tmp_path / "parts"
+    for seed, step in ((1, 7 + 3), (8, 7 + 2)):
+        with pytest.raises(Stop):
+            interrupted.train(stop_at(interrupted.model(seed), step), checkpoint, **settings)
+    last = interrupted.model(9)
+    torch.manual_seed(99)
+    assert interrupted.train(last, checkpoint, **settings) == expected
+    assert same(last.state_dict(), whole.state_dict())
+    assert same(*(training.read_checkpoint(tmp_path / n)[0] for n in ("whole", "parts")))
+
+    # And a run that is finished is only read.
+    before = checkpoint.read_bytes()
+    again = interrupted.model(10)
+    assert interrupted.train(again, checkpoint, **settings) == expected
+    assert same(again.state_dict(), whole.state_dict())
+    assert checkpoint.read_bytes() == before
+
+
+@pytest.mark.parametrize("where", ["step", "write"])
+def test_a_killed_process_is_resumed_to_the_same_bits(where, tmp_path):
+    checkpoint = tmp_path / "killed"
+    command = [sys.executable, "-m", "tests.interrupted", checkpoint, where]
+    with subprocess.Popen(
+        [*map(str, command), str(torch.get_num_threads())],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout.readline() == "here\n"
+        finally:
+            process.kill()
+    assert process.returncode != 0
+    tensors, info = training.read_checkpoint(checkpoint)
+    assert len(info["history"]["lr"]) == 3
+    # Killed in mid-write, the half-written file lies beside the whole one.
+    assert [p.name for p in tmp_path.iterdir() if p != checkpoint] == (
+        ["killed.tmp"] if where == "write" else []
+    )
+
+    whole = interrupted.model()
+    expected = interrupted.train(whole, tmp_path / "whole")
+    resumed = interrupted.model(7)
+    assert interrupted.train(resumed, checkpoint) == expected
+    assert expected.epochs == interrupted.EPOCHS
+    assert same(resumed.state_dict(), whole.state_dict())
+    assert same(
+        training.read_checkpoint(checkpoint)[0], training.read_checkpoint(tmp_path / "whole")[0]
+    )
+    assert not same(tensors, training.read_checkpoint(checkpoint)[0])
+    assert not (tmp_path / "killed.tmp").exists()
+
+
+def test_more_epochs_continue_and_fewer_are_refused(tmp_path):
+    checkpoint, straight = tmp_path / "deeper" / "run", model()
+    expected = fit(straight, x(), epochs=5)
+    fit(model(), x(), epochs=3, checkpoint=checkpoint)
+    network = model(1)
+    assert fit(network, x(), epochs=5, checkpoint=str(checkpoint)) == expected
+    assert same(network.state_dict(), straight.state_dict())
+    with pytest.raises(ValueError, match=r"run holds 5 epochs, this call has epochs=3"):
+        fit(model(), x(), epochs=3, checkpoint=checkpoint)
+    fit(model(), x(), epochs=3, checkpoint=checkpoint, resume=False)
+    assert len(training.read_checkpoint(checkpoint)[1]["history"]["lr"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "written with seed: 0, this call has 1:"),
+        ({"batch_size": 10}, "batch_size: 64, this call has 10:"),
+        ({"lr": 0.1}, r"lr: 0\.001, this call has 0\.1:"),
+        ({"optimizer": "sgd"}, "optimizer: adam, this call has sgd:"),
+        ({"weight_decay": 0.1}, r"weight_decay: 0\.0, this call has 0\.1:"),
+        ({"x_valid": x(10, 4)}, r"x_valid: None, this call has torch\.float32 \(10, 4\)"),
+        ({"x_train": x(50, 1)}, r"x_train: torch.float32 \(50, 4\) sha256 \w+, .* sha256 \w+:"),
+        ({"schedule": lambda epoch: 0.5**epoch}, r"lr 0\.001 in epoch 1, .* gives 0\.0005"),
+        ({"model": mlp_autoencoder(4, 9, 2)}, r"out_features=8, .*, this call has .*_features=9"),
+    ],
+)
+def test_a_run_with_other_settings_is_not_resumed(change, message, tmp_path):
+    checkpoint = tmp_path / "run"
+    fit(model(), x(), epochs=2, checkpoint=checkpoint)
+    before = checkpoint.read_bytes()
+    arguments = {"model": model(1), "x_train": x(), "epochs": 4, "checkpoint": checkpoint} | change
+    network = arguments.pop("model")
+    weights = {name: t.clone() for name, t in network.state_dict().items()}
+    with pytest.raises(ValueError, match=message) as error:
+        fit(network, arguments.pop("x_train"), **arguments)
+    assert str(checkpoint) in str(error.value)
+    assert checkpoint.read_bytes() == before
+    assert same(network.state_dict(), weights)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    checkpoint = tmp_path / "run"
+    fit(model(), x(), epochs=1, checkpoint=checkpoint)
+    whole = checkpoint.read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    history = whole.index(b"history")
+    for place in (0, 9, history + 3, header + 5, len(whole) // 2, len(whole) - 1):
+        checkpoint.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ValueError, match="altered") as error:
+            fit(model(), x(), epochs=2, checkpoint=checkpoint)
+        assert str(checkpoint) in str(error.value)
+    for length in (0, 5, header - 1, header, len(whole) - 1):
+        checkpoint.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="truncated") as error:
+            fit(model(), x(), epochs=2, checkpoint=checkpoint)
+        assert str(checkpoint) in str(error.value)
+    checkpoint.write_bytes(whole)
+    assert fit(model(), x(), epochs=2, checkpoint=checkpoint).epochs == 2
+
+
+def test_a_failed_write_leaves_the_former_checkpoint(tmp_path, monkeypatch):
+    checkpoint = tmp_path / "run"
+    fit(model(), x(), epochs=1, checkpoint=checkpoint)
+    before = checkpoint.read_bytes()
+
+    def full(_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="no space left"):
+        fit(model(), x(), epochs=2, checkpoint=checkpoint)
+    assert checkpoint.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [checkpoint]
+
+
+def test_a_checkpoint_is_no_pickle(tmp_path):
+    from safetensors import safe_open
+
+    checkpoint = tmp_path / "run"
+    network = model()
+    fit(network, x(), epochs=1, checkpoint=checkpoint)
+    with safe_open(checkpoint, framework="pt") as file:
+        for name, t in network.state_dict().items():
+            assert torch.equal(file.get_tensor(f"model/{name}"), t)
+
+
+def test_weights_that_are_shared_are_saved(tmp_path):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = self.b = nn.Linear(4, 4)
+
+        def loss(self, x, *, generator=None):
+            return {"loss": (self.b(self.a(x)) - x).square().mean()}
+
+    torch.manual_seed(0)
+    straight, first, second = Tied(), Tied(), Tied()
+    first.load_state_dict(straight.state_dict())
+    fit(straight, x(), epochs=4)
+    fit(first, x(), epochs=2, checkpoint=tmp_path / "run")
+    fit(second, x(), epochs=4, checkpoint=tmp_path / "run")
+    assert same(second.state_dict(), straight.state_dict())
+
+
+# ---------------------------------------------------------------- the bar
+
+
+class Terminal:
+    def __init__(self, is_terminal):
+        self.text, self.is_terminal = "", is_terminal
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+    def isatty(self):
+        return self.is_terminal
+
+
+def shown(monkeypatch, *, terminal=False, kernel=False, setting=None, progress=None):
+    stderr = Terminal(terminal)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    shell = types.SimpleNamespace(**({"kernel": object()} if kernel else {}))
+    ipython = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.delenv("VQVAE_PROGRESS", raising=False)
+    if setting is not None:
+        monkeypatch.setenv("VQVAE_PROGRESS", setting)
+    fit(model(), x(), epochs=2, x_valid=x(9), progress=progress)
+    return stderr.text
+
+
+def test_the_bar_is_one_line_on_a_terminal_and_in_a_notebook(monkeypatch):
+    for place in ({"terminal": True}, {"kernel": True}, {"progress": True}):
+        text = shown(monkeypatch, **place)
+        assert "2/2" in text, place
+        assert "valid=" in text, place
+        assert text.count("\n") == 1, place
+
+
+def test_the_bar_is_silent_elsewhere_and_on_demand(monkeypatch):
+    assert shown(monkeypatch) == ""
+    assert shown(monkeypatch, terminal=True, progress=False) == ""
+    assert shown(monkeypatch, terminal=True, kernel=True, progress=True, setting="0") == ""
+    assert shown(monkeypatch, terminal=True, setting="1") != ""
+
+
+def test_the_readme_promise_digits_in_a_few_seconds():
+    """The plainest use: a nonlinear code of two dimensions that beats PCA's floor."""
+    from vqvae_lib import mse, pca_floor
+
+    data = load_digits()
+    torch.manual_seed(0)
+    network = mlp_autoencoder(64, 128, 2)
+    history = fit(network, data.x_train, epochs=40, lr=3e-3, x_valid=data.x_test)
+    with torch.no_grad():
+        error = mse(data.x_test, network(data.x_test))
+    assert error < 0.8 * pca_floor(data.x_train, data.x_test, 2)
+    assert history.valid["loss"][-1] == pytest.approx(64 * error, rel=1e-5)
