@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from docutils import nodes
+from sphinx.domains.math import MathDomain
 
 # The combined script of TeX input and HTML output, and the fonts it asks for.
 NEEDED = ("tex-chtml-full.js", "output/chtml/fonts/woff-v2")
@@ -35,11 +36,21 @@ def copy_mathjax(app):
             shutil.copyfile(source / name, target / name)
 
 
-def see_math_in_outputs(app, pagename, templatename, context, doctree):
-    """Let a page load MathJax also if its only mathematics is in a notebook's HTML outputs.
+class PageMathDomain(MathDomain):
+    """Decides for each page by itself whether it has mathematics.
 
-    Sphinx sees the mathematics of the text by itself, and loads nothing where there is none.
+    Sphinx's own says yes for a page if a page below it has some.
     """
+
+    def has_equations(self, docname=None):
+        """Whether the page, or without a name any page, has mathematics."""
+        return self.data["has_equations"].get(docname, False) or (
+            docname is None and super().has_equations()
+        )
+
+
+def see_math_in_outputs(app, pagename, templatename, context, doctree):
+    """Count also the mathematics in the HTML that a notebook's cells return."""
     if doctree is None:
         return
     outputs = (node.astext() for node in doctree.findall(nodes.raw) if node["format"] == "html")
@@ -48,6 +59,7 @@ def see_math_in_outputs(app, pagename, templatename, context, doctree):
 
 
 def setup(app):
+    app.add_domain(PageMathDomain, override=True)
     app.connect("builder-inited", copy_mathjax)
     # Before sphinx.ext.mathjax (500), which decides on the page's scripts.
     app.connect("html-page-context", see_math_in_outputs, priority=400)

@@ -1,0 +1,29 @@
+// What the theme leaves out for the keyboard and for screen readers.
+
+// A sideways scroller takes the focus, so that arrow keys move it.
+function letScrollersFocus() {
+  for (const box of document.querySelectorAll(
+    "mjx-container[display], div.math, .vq-derivation, .vq-derivation td, .vq-widget, " +
+      ".cell_output .output, .pst-scrollable-table-container, article pre",
+  )) {
+    const scrolls = box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
+    if (scrolls && getComputedStyle(box).overflowX !== "visible") box.tabIndex = 0;
+    else if (box.tabIndex === 0) box.removeAttribute("tabindex");
+  }
+}
+
+// The arrow that unfolds a part of the navigation says what it unfolds.
+function nameArrows() {
+  for (const arrow of document.querySelectorAll("nav details > summary")) {
+    const page = arrow.closest("li").querySelector("a").textContent.trim();
+    arrow.setAttribute("aria-label", `Pages of ${page}`);
+  }
+}
+
+nameArrows();
+letScrollersFocus();
+addEventListener("load", () => {
+  letScrollersFocus();
+  window.MathJax?.startup?.promise?.then(letScrollersFocus);
+});
+addEventListener("resize", letScrollersFocus);
