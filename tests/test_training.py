@@ -433,6 +433,7 @@ def test_more_epochs_continue_and_fewer_are_refused(tmp_path):
         ({"lr": 0.1}, r"lr: 0\.001, this call has 0\.1:"),
         ({"optimizer": "sgd"}, "optimizer: adam, this call has sgd:"),
         ({"weight_decay": 0.1}, r"weight_decay: 0\.0, this call has 0\.1:"),
+        ({"patience": 3, "x_valid": x(10, 4)}, r"patience: None, this call has 3:"),
         ({"x_valid": x(10, 4)}, r"x_valid: None, this call has torch\.float32 \(10, 4\)"),
         ({"x_train": x(50, 1)}, r"x_train: torch.float32 \(50, 4\) sha256 \w+, .* sha256 \w+:"),
         ({"schedule": lambda epoch: 0.5**epoch}, r"lr 0\.001 in epoch 1, .* gives 0\.0005"),
