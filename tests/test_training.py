@@ -563,7 +563,7 @@ def test_the_bar_is_silent_elsewhere_and_on_demand(monkeypatch):
     assert shown(monkeypatch, terminal=True, setting="1") != ""
 
 
-def test_the_readme_promise_digits_in_a_few_seconds():
+def test_two_nonlinear_numbers_beat_two_linear_ones():
     """The plainest use: a nonlinear code of two dimensions that beats PCA's floor."""
     from vqvae_lib import mse, pca_floor
 
