@@ -12,6 +12,20 @@ function letScrollersFocus() {
   }
 }
 
+// A derivation that does not fit puts each reason under its step.
+function foldDerivations() {
+  for (const derivation of document.querySelectorAll(".vq-derivation")) {
+    derivation.classList.remove("vq-folded");
+    const fits = innerWidth > 600 && derivation.scrollWidth <= derivation.clientWidth;
+    derivation.classList.toggle("vq-folded", !fits);
+  }
+}
+
+function fit() {
+  foldDerivations();
+  letScrollersFocus();
+}
+
 // The arrow that unfolds a part of the navigation says what it unfolds.
 function nameArrows() {
   for (const arrow of document.querySelectorAll("nav details > summary")) {
@@ -21,9 +35,9 @@ function nameArrows() {
 }
 
 nameArrows();
-letScrollersFocus();
+fit();
 addEventListener("load", () => {
-  letScrollersFocus();
-  window.MathJax?.startup?.promise?.then(letScrollersFocus);
+  fit();
+  window.MathJax?.startup?.promise?.then(fit);
 });
-addEventListener("resize", letScrollersFocus);
+addEventListener("resize", fit);
