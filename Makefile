@@ -1,7 +1,7 @@
 # Thin wrapper: every command lives in tasks.py, which also runs where there is no make.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
   if $$p --version >/dev/null 2>&1; then echo $$p; break; fi; done)
-TASKS = setup test browser lab bench lock clean help
+TASKS = setup test browser lab bench lock words clean help
 
 .PHONY: $(TASKS) book notebooks
 .DEFAULT_GOAL := help

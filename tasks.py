@@ -195,6 +195,15 @@ def task_lock(env, options):
     say(f"Wrote {LOCK.name} ({len(kept)} packages).")
 
 
+def task_words(env, options):
+    """Write the catalogue of the words that people read anew (for translators)."""
+    env.run(
+        "-m", "babel.messages.frontend", "-q", "extract", "--no-location", "--sort-output",
+        "--omit-header", "--no-wrap", "-o", "vqvae_lib/course/locale/vqvae_lib.pot",
+        "vqvae_lib/course",
+    )  # fmt: skip
+
+
 def task_clean(env, options):
     """Remove what was built (the environment stays)."""
     for folder in ("_build", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis"):

@@ -16,7 +16,7 @@ import tasks
 ROOT = Path(tasks.__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-RANGES = [Requirement(r) for r in [*PROJECT["dependencies"], *sum(EXTRAS.values(), [])]]
+RANGES = [Requirement(r) for rs in (PROJECT["dependencies"], *EXTRAS.values()) for r in rs]
 
 
 def locked():

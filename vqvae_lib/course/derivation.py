@@ -281,24 +281,33 @@ def _compare_symbolic(left: Any, right: Any, relation: str) -> str:
     import sympy
 
     difference = sympy.sympify(left - right)
-    if relation == "=":
-        simplified = difference.applyfunc(sympy.simplify) if difference.is_Matrix else None
-        if simplified is not None and simplified.is_zero_matrix:
-            return _("symbolically")
-        if simplified is None and sympy.simplify(difference) == 0:
-            return _("symbolically")
+    entries = difference if difference.is_Matrix else [difference]
+    if relation == "=" and all(_vanishes(entry) for entry in entries):
+        return _("symbolically")
     # Undecided, or an inequality: evaluate both sides at random points of their domain.
     rng = np.random.default_rng(0)
-    symbols = sorted(difference.free_symbols, key=str)
+    symbols = sorted(left.free_symbols | right.free_symbols, key=str)
     for _point in range(RANDOM_POINTS):
         values = {symbol: _draw(symbol, rng) for symbol in symbols}
-        pair = [_array(side.subs(values).evalf(30)) for side in map(sympy.sympify, (left, right))]
+        here, there = (_array(sympy.sympify(side).subs(values).evalf(30)) for side in (left, right))
         try:
-            _compare_numeric(*pair, relation, RTOL)
+            _compare_numeric(here, there, relation, RTOL)
         except _Disagreement as disagreement:
             where = ", ".join(f"{symbol} = {value}" for symbol, value in values.items())
             raise _Disagreement(f"{disagreement} at {where}" if where else disagreement) from None
     return _("at {n} random points").format(n=RANDOM_POINTS)
+
+
+def _vanishes(expression: Any) -> bool:
+    """Whether SymPy can show that `expression` is zero."""
+    import sympy
+
+    # Trigonometric and hyperbolic functions as exponentials, over one denominator: decides most
+    # cases in a hundredth of the time that `simplify` takes.
+    numerator, _denominator = sympy.fraction(
+        sympy.together(sympy.expand(expression.rewrite(sympy.exp)))
+    )
+    return sympy.expand(numerator) == 0 or sympy.simplify(expression) == 0
 
 
 def _draw(symbol: Any, rng: np.random.Generator) -> Any:

@@ -29,7 +29,7 @@ MASKS = [
     (re.compile(r'src="data:image/[^"]*"'), 'src=""'),
     (re.compile(r'data-vq-state="[^"]*"'), 'data-vq-state=""'),
 ]
-HEADER = re.compile(r"running about (\d+) s on two cores, ([\d.]+) GB of memory")
+HEADER = re.compile(r"about (\d+) s on two cores, ([\d.]+) GB of memory")
 RANDOM_ID = re.compile(r"[0-9a-f]{8}|[0-9a-f-]{36}")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -148,7 +148,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
     if abs(peak - known.get("memory_gb", 0)) > 0.15:
         known["memory_gb"] = round(math.ceil(peak * 10) / 10, 1)
     notebook.metadata["vqvae"] = known
-    said = f"running about {known['seconds']} s on two cores, {known['memory_gb']} GB of memory"
+    said = f"about {known['seconds']} s on two cores, {known['memory_gb']} GB of memory"
     notebook.cells[0].source = HEADER.sub(said, notebook.cells[0].source)
     return notebook
 

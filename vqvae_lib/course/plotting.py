@@ -11,20 +11,17 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 __all__ = ["COLOURS", "figure", "image_grid"]
 
 # Okabe and Ito's palette, darkened until each keeps a contrast of 3:1 on white. The order keeps
 # neighbours apart in greyscale too. Values: the colour in a light page, in a dark page.
 COLOURS = {
-    "blue": ("#0060a8", "#6db7f2"),
-    "orange": ("#c15800", "#f5a04c"),
+    "blue": ("#00528f", "#5aa9e6"),
+    "orange": ("#c96800", "#ffb866"),
     "green": ("#00795a", "#3fcf9f"),
     "purple": ("#a63f7f", "#e79ac8"),
     "sky": ("#2f86b8", "#8fd0f5"),
@@ -34,7 +31,7 @@ _INK = ("#1c2024", "#e4e7ea")
 _GRID = ("#d9dde1", "#3b4148")
 _TO_DARK = dict([*COLOURS.values(), _INK, _GRID])
 
-_STYLE = {
+_STYLE: Any = {
     "figure.dpi": 96,
     "savefig.transparent": True,
     "svg.fonttype": "path",
@@ -163,25 +160,44 @@ def image_grid(
     ):
         if len(labels) not in (0, count):
             raise ValueError(f"{name}: expected {count} of them (or none), got {len(labels)}")
+    mosaic, corners = _mosaic(grid, columns, value_range)
     longest = max((len(label) for label in row_labels), default=0)
-    size = (columns * scale + 0.085 * longest, rows * scale + (0.25 if len(column_labels) else 0))
-    with figure(alt=alt, size=size, rows=rows, columns=columns, squeeze=False) as axes:
-        axes[0, 0].figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
-        for index, ax in enumerate(axes.flat):
-            ax.set(xticks=[], yticks=[])
-            ax.grid(visible=False)
-            ax.spines[:].set_visible(False)
-            if index < len(grid):
-                _draw_image(ax, grid[index], value_range)
-        for ax, label in zip(axes[0], column_labels, strict=False):
-            ax.set_title(label, fontsize=9)
-        for ax, label in zip(axes[:, 0], row_labels, strict=False):
-            ax.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9.5)
+    size = (columns * scale + 0.09 * longest, rows * scale + (0.25 if len(column_labels) else 0))
+    height, width = grid.shape[1:]
+    with figure(alt=alt, size=size) as ax:
+        # Without interpolation the pixels are kept as they are and enlarged by the browser.
+        ax.imshow(mosaic, interpolation="none")
+        ax.grid(visible=False)
+        ax.spines[:].set_visible(False)
+        ax.tick_params(length=0, labeltop=True, labelbottom=False)
+        ax.set_yticks(
+            [top + (height - 1) / 2 for top in corners[0]], labels=row_labels or [""] * rows
+        )
+        ax.set_xticks(
+            [left + (width - 1) / 2 for left in corners[1]], labels=column_labels or [""] * columns
+        )
 
 
-def _draw_image(ax: "Axes", image: np.ndarray, value_range: tuple[float, float]) -> None:
+def _mosaic(
+    grid: np.ndarray, columns: int, value_range: tuple[float, float]
+) -> tuple[np.ndarray, tuple[list[int], list[int]]]:
+    """All images (N, H, W) in one RGBA picture with clear gaps, and the tiles' first rows, columns.
+
+    One picture is drawn in a fraction of the time that as many panels take.
+    """
+    n, height, width = grid.shape
+    gap = max(1, round(height / 14))
+    tops = [row * (height + gap) for row in range(math.ceil(n / columns))]
+    lefts = [column * (width + gap) for column in range(columns)]
     low, high = value_range
-    ax.imshow(image, vmin=low, vmax=high, cmap="gray_r", interpolation="none")
+    ink = np.clip((grid - low) / (high - low), 0, 1)
+    mosaic = np.zeros((tops[-1] + height, lefts[-1] + width, 4))
+    for index, image in enumerate(ink):
+        top, left = tops[index // columns], lefts[index % columns]
+        tile = mosaic[top : top + height, left : left + width]
+        tile[..., :3] = 1 - image[..., None]
+        tile[..., 3] = 1
+    return mosaic, (tops, lefts)
 
 
 def _as_array(images: Any) -> np.ndarray:

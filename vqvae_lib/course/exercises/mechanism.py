@@ -98,7 +98,7 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         # The border is the book's blue, orange and grey; the sign says the same without colour.
-        colour = {"right": "#0060a8", "wrong": "#c15800", "unattempted": "#6b6b6b"}[self.status]
+        colour = {"right": "#00528f", "wrong": "#c96800", "unattempted": "#6b6b6b"}[self.status]
         text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message))
         return (
             f'<div class="vq-verdict vq-{self.status}" role="status" '

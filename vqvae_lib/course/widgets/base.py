@@ -32,7 +32,9 @@ class CourseWidget(anywidget.AnyWidget):
     words = traitlets.Dict(help="The texts that the module shows.").tag(sync=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        cls._esm = HERE / f"{cls.module}.js"
+        # Not again for the classes that traitlets derives from ours when it adds a trait.
+        if "module" in vars(cls):
+            cls._esm = HERE / f"{cls.module}.js"
         super().__init_subclass__(**kwargs)
 
     def state(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 // One module for JupyterLab and for the built book; everything it needs is in the model's traits.
 
 const PLANE = 400; // drawing units; the canvas is scaled by CSS
+const SHARP = 2; // pixels in a unit, for screens of high resolution
 
 /** Little-endian float16 bytes in base64 to numbers. */
 function float16(base64) {
@@ -85,7 +86,7 @@ function render({ model, el }) {
   const codes = model.get("codes");
 
   const map = element("canvas", {
-    width: PLANE, height: PLANE, tabindex: 0, role: "application", "aria-label": words.plane,
+    width: SHARP * PLANE, height: SHARP * PLANE, tabindex: 0, role: "application", "aria-label": words.plane,
   });
   const view = element("canvas", { width, height, role: "img" });
   const readout = element("p", { "aria-live": "polite" });
@@ -109,6 +110,7 @@ function render({ model, el }) {
   function drawMap(z) {
     const context = map.getContext("2d");
     const dark = isDark(root);
+    context.setTransform(SHARP, 0, 0, SHARP, 0, 0);
     context.clearRect(0, 0, PLANE, PLANE);
     context.font = "11px sans-serif";
     context.textAlign = "center";

@@ -42,15 +42,17 @@ class LatentPlane(CourseWidget):
     """
 
     module: ClassVar[str] = "latent_plane"
-    shown: ClassVar[tuple[str, ...]] = ("image_shape", "z")
+    shown: ClassVar[tuple[str, ...]] = ("image_shape",)
 
-    layers = traitlets.List(help="The decoder: shapes, float16 weights, activations.").tag(
+    layers: Any = traitlets.List(help="The decoder: shapes, float16 weights, activations.").tag(
         sync=True
     )
-    codes = traitlets.List(help="Dots of the plane: [z1, z2, label].").tag(sync=True)
-    image_shape = traitlets.List(help="H and W.").tag(sync=True)
-    extent = traitlets.List(help="The plane's borders: [low1, high1, low2, high2].").tag(sync=True)
-    z = traitlets.List(help="The chosen point, two numbers.").tag(sync=True)
+    codes: Any = traitlets.List(help="Dots of the plane: [z1, z2, label].").tag(sync=True)
+    image_shape: Any = traitlets.List(help="H and W.").tag(sync=True)
+    extent: Any = traitlets.List(help="The plane's borders: [low1, high1, low2, high2].").tag(
+        sync=True
+    )
+    z: Any = traitlets.List(help="The chosen point, two numbers.").tag(sync=True)
 
     def __init__(
         self,
@@ -122,7 +124,8 @@ def _describe_layers(decoder: nn.Module) -> list[dict[str, Any]]:
 
 def _float16(tensor: Tensor) -> str:
     """Little-endian float16 bytes as base64."""
-    array = tensor.detach().cpu().numpy().astype("<f2")
+    with np.errstate(over="ignore"):
+        array = tensor.detach().cpu().numpy().astype("<f2")
     if not np.isfinite(array).all():
         raise ValueError("decoder: a weight is not finite in float16")
     return base64.b64encode(array.tobytes()).decode()

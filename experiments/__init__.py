@@ -1,0 +1,1 @@
+"""Long runs: each script writes a result that the book shows."""

@@ -1,0 +1,194 @@
+"""The mechanism of checks: it answers in time, in sentences, and is not fooled."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from vqvae_lib.course.exercises import check, mechanism
+from vqvae_lib.course.exercises.mechanism import (
+    NotAttempted,
+    Right,
+    Wrong,
+    call,
+    expect_number,
+    expect_tensor,
+    recognise,
+)
+
+
+def ask(function, *answer):
+    return mechanism._run(function, answer)
+
+
+def doubled(answer):
+    """A function that doubles."""
+    if call(answer, 3) != 6:
+        raise Wrong("value", "expected 6")
+    return Right("well done")
+
+
+def test_right_wrong_and_unattempted():
+    assert ask(doubled, lambda x: 2 * x).status == "right"
+    assert ask(doubled, lambda x: x).kind == "value"
+    assert ask(doubled, ...).status == "unattempted"
+    assert ask(doubled, None).status == "unattempted"
+
+    def stub(x):
+        pass
+
+    def ellipsis(x):
+        return ...
+
+    def planned(x):
+        raise NotImplementedError
+
+    for empty in (stub, ellipsis, planned):
+        assert ask(doubled, empty).status == "unattempted"
+
+
+def test_verdict_shows_its_sign_its_text_and_code():
+    verdict = mechanism.Verdict("wrong", "use `x_train` & <not> x", "kind")
+    assert repr(verdict) == "✗ Not yet. use `x_train` & <not> x"
+    html = verdict._repr_html_()
+    assert "<code>x_train</code> &amp; &lt;not&gt;" in html
+    assert 'role="status"' in html
+
+
+def test_learner_s_error_is_one_sentence_with_the_learner_s_line():
+    def broken(x):
+        numbers = [1, 2]
+        return numbers[x]
+
+    verdict = ask(doubled, broken)
+    assert verdict.kind == "raises"
+    assert "IndexError: list index out of range" in verdict.message
+    assert "`return numbers[x]`" in verdict.message
+    assert "Traceback" not in verdict.message
+    assert "vqvae_lib" not in verdict.message
+
+
+def test_error_inside_the_check_is_a_sentence_too():
+    def fragile(answer):
+        """A list of numbers."""
+        return Right(str(answer[0] + 1))
+
+    verdict = ask(fragile, {"no": "list"})
+    assert verdict.kind == "unusable"
+    assert "Expected: A list of numbers." in verdict.message
+    assert "Traceback" not in verdict.message
+
+
+def test_wrong_number_of_arguments_is_told():
+    verdict = ask(doubled, 1, 2)
+    assert verdict.kind == "arguments"
+    assert "answer" in verdict.message
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "while True: pass",
+        "while True:\n    try: x += 1\n    except Exception: pass",
+        "while True:\n    try:\n        while True: x += 1\n    except BaseException: pass",
+    ],
+    ids=["plain", "catches errors", "catches everything"],
+)
+def test_endless_answers_are_stopped(loop, monkeypatch):
+    monkeypatch.setattr(mechanism, "TIME_LIMIT", 0.2)
+    space = {}
+    body = "\n".join("    " + line for line in loop.split("\n"))
+    exec(f"def endless(x):\n{body}", space)
+    started = time.monotonic()
+    verdict = ask(doubled, space["endless"])
+    assert verdict.kind == "time"
+    assert time.monotonic() - started < 10
+
+
+def test_nothing_goes_on_running_after_a_plain_endless_loop(monkeypatch):
+    monkeypatch.setattr(mechanism, "TIME_LIMIT", 0.1)
+    before = threading.active_count()
+
+    def endless(x):
+        while True:
+            x += 1
+
+    ask(doubled, endless)
+    for _ in range(50):
+        if threading.active_count() <= before:
+            break
+        time.sleep(0.1)
+    assert threading.active_count() <= before
+
+
+def test_time_limit_works_without_signals(monkeypatch):
+    """Windows has no alarm signal; the mechanism must not ask for one."""
+    import signal
+
+    monkeypatch.delattr(signal, "alarm", raising=False)
+    monkeypatch.delattr(signal, "setitimer", raising=False)
+    monkeypatch.setattr(mechanism, "TIME_LIMIT", 0.1)
+
+    def endless(x):
+        while True:
+            pass
+
+    assert ask(doubled, endless).kind == "time"
+
+
+def test_answers_in_place_do_not_change_the_check_s_data():
+    x = torch.ones(3)
+
+    def in_place(t):
+        t.zero_()
+        return t
+
+    call(in_place, x)
+    assert torch.equal(x, torch.ones(3))
+
+
+def test_expect_tensor_accepts_numpy_and_names_what_is_wrong():
+    assert expect_tensor(np.ones((2, 3)), (2, 3), what="x").dtype == torch.float64
+    for value, kind in (
+        (torch.ones(3, 2), "shape"),
+        ([1.0, 2.0], "type"),
+        (torch.full((2, 3), float("nan")), "not-finite"),
+    ):
+        with pytest.raises(Wrong, match="x: ") as raised:
+            expect_tensor(value, (2, 3), what="x")
+        assert raised.value.kind == kind
+
+
+def test_expect_number():
+    assert expect_number(torch.tensor(2.5), what="x") == 2.5
+    for value, kind in (("two", "type"), (float("inf"), "not-finite"), (torch.ones(2), "type")):
+        with pytest.raises(Wrong) as raised:
+            expect_number(value, what="x")
+        assert raised.value.kind == kind
+
+
+def test_recognise_names_the_mistake_or_the_largest_difference():
+    truth = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
+    recognise(truth.clone(), truth, [])
+    with pytest.raises(Wrong) as raised:
+        recognise(-truth, truth, [("sign", -truth, "a sign is flipped")])
+    assert raised.value.kind == "sign"
+    off = truth.clone()
+    off[1, 0] = 9.0
+    with pytest.raises(Wrong, match=r"\(1, 0\): expected 3.0000, got 9.0000"):
+        recognise(off, truth, [])
+
+
+@pytest.mark.parametrize("name", ["ex_1_1", "ex_99_1", "ex_01_99", "nonsense"])
+def test_unknown_check_is_an_attribute_error(name):
+    with pytest.raises(AttributeError, match=name):
+        getattr(check, name)
+
+
+def test_call_needs_a_function():
+    with pytest.raises(Wrong, match="Expected a function"):
+        call(3, 1)
+    with pytest.raises(NotAttempted):
+        call(..., 1)
