@@ -1,20 +1,22 @@
-"""The docstring of a property is prose.
+"""The docstring of a property or an attribute is prose.
 
-Napoleon reads the first line of an attribute's docstring as `type: description` and looks for a
-class of the type's name. A property has its annotation for that, and a colon in its first line is
-a colon: its docstring is put back as it was.
+Napoleon reads its first line as `type: description` and looks for a class of the type's name. Here
+types stand in annotations, and a colon in a first line is a colon: the docstring is put back as it
+was written.
 """
+
+PROSE = ("property", "attribute")
 
 
 def setup(app):
     as_written = {}
 
     def keep(app, what, name, obj, options, lines):
-        if what == "property":
+        if what in PROSE:
             as_written[name] = list(lines)
 
     def put_back(app, what, name, obj, options, lines):
-        if what == "property":
+        if what in PROSE:
             lines[:] = as_written.pop(name)
 
     # Around napoleon (500).
