@@ -139,7 +139,8 @@ def task_book(env, options):
         shutil.rmtree(str(ROOT / "_build"), ignore_errors=True)
     say("Building the book: chapters that changed are executed first.")
     flags = ["-W", "--keep-going", "-n"]
-    env.run("-m", "jupyter_book.cli.main", "build", ".", *flags)
+    start = "from jupyter_book.cli.main import main; main()"
+    env.run("-c", start, "build", ".", *flags)
     say("Done. Open {} in a browser.".format((HTML / "index.html").as_uri()))
 
 

@@ -1,0 +1,249 @@
+"""The interactive figures, moved as a reader moves them, in the book and in JupyterLab."""
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import numpy as np
+import pytest
+
+from tests.browser.conftest import ROOT
+from tests.browser.test_pages import switch
+
+CHAPTER = "chapters/01_autoencoders.html"
+MODULE = ROOT / "vqvae_lib" / "course" / "widgets" / "latent_plane.js"
+PLANE = ".vq-plane .vq-map canvas"
+READOUT = ".vq-plane .vq-view p"
+
+
+def chosen(page):
+    """The point that the figure says it shows."""
+    text = page.locator(READOUT).first.text_content()
+    return [float(number) for number in re.search(r"\((-?[\d.]+), (-?[\d.]+)\)", text).groups()]
+
+
+def picture(page):
+    """The decoded image's pixels."""
+    return page.locator(".vq-plane .vq-view canvas").first.evaluate(
+        "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
+    )
+
+
+@pytest.fixture(params=["page_over_http", "page_over_file"])
+def visit(request):
+    return request.getfixturevalue(request.param)(CHAPTER)
+
+
+def test_dragging_moves_the_point_and_redraws(visit):
+    page = visit.page
+    canvas = page.locator(PLANE)
+    canvas.scroll_into_view_if_needed()
+    before, image = chosen(page), picture(page)
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
+    page.mouse.down()
+    first = chosen(page)
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.6 * box["height"], steps=4)
+    page.mouse.up()
+    second = chosen(page)
+    assert first != before
+    assert second[0] > first[0]  # to the right
+    assert second[1] < first[1]  # and down
+    assert picture(page) != image
+    page.mouse.move(box["x"] + 5, box["y"] + 5)  # the button is up: nothing moves
+    assert chosen(page) == second
+    visit.assert_clean()
+
+
+def test_pointer_and_point_agree(visit):
+    """The marker lies where the pointer was: a corner is a corner of the extent."""
+    page = visit.page
+    canvas = page.locator(PLANE)
+    canvas.scroll_into_view_if_needed()
+    state = json.loads(page.locator("[data-vq-state]").get_attribute("data-vq-state"))
+    low1, high1, low2, high2 = state["extent"]
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.25 * box["height"])
+    a, b = chosen(page)
+    assert a == pytest.approx(low1 + 0.25 * (high1 - low1), abs=0.02 * (high1 - low1))
+    assert b == pytest.approx(high2 - 0.25 * (high2 - low2), abs=0.02 * (high2 - low2))
+
+
+def test_arrow_keys_move_the_point_and_stop_at_the_border(visit):
+    page = visit.page
+    page.locator(PLANE).focus()
+    for key, axis, sign in (
+        ("ArrowRight", 0, 1),
+        ("ArrowLeft", 0, -1),
+        ("ArrowUp", 1, 1),
+        ("ArrowDown", 1, -1),
+    ):
+        before = chosen(page)
+        page.keyboard.press(key)
+        after = chosen(page)
+        assert sign * (after[axis] - before[axis]) > 0, key
+        assert after[1 - axis] == before[1 - axis], key
+    before = chosen(page)
+    page.keyboard.press("Shift+ArrowRight")
+    assert chosen(page)[0] - before[0] > 0.05
+    for _ in range(15):
+        page.keyboard.press("Shift+ArrowRight")
+    edge = chosen(page)
+    page.keyboard.press("Shift+ArrowRight")
+    assert chosen(page) == edge
+
+
+def test_sliders_move_the_point(visit):
+    page = visit.page
+    slider = page.get_by_label("first code")
+    before = chosen(page)
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert chosen(page)[0] == pytest.approx(before[0] + 0.01, abs=0.011)
+    page.keyboard.press("Home")
+    state = json.loads(page.locator("[data-vq-state]").get_attribute("data-vq-state"))
+    assert chosen(page)[0] == pytest.approx(state["extent"][0], abs=0.01)
+    visit.assert_clean()
+
+
+def test_touch_moves_the_point(page_over_file):
+    page = page_over_file(CHAPTER, width=390, has_touch=True).page
+    canvas = page.locator(PLANE)
+    canvas.scroll_into_view_if_needed()
+    before, box = chosen(page), canvas.bounding_box()
+    page.touchscreen.tap(box["x"] + 0.2 * box["width"], box["y"] + 0.8 * box["height"])
+    assert chosen(page) != before
+
+
+def test_figure_follows_the_page_s_colours(page_over_file):
+    """The marker is dark on a light page and light on a dark one."""
+
+    page = page_over_file(CHAPTER).page
+
+    def brightest(scheme):
+        switch(page, scheme)
+        # Of opaque pixels only: nearly clear ones at the edges of a stroke round to any colour.
+        return page.locator(PLANE).evaluate(
+            """c => {
+              const pixels = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+              const ofOpaque = (_, i) => i % 4 === 0 && pixels[i + 3] === 255;
+              return Math.max(...pixels.filter(ofOpaque));
+            }"""
+        )
+
+    assert brightest("dark") == 255
+    assert brightest("light") < 255
+
+
+def test_browser_and_python_decode_alike(page_over_http):
+    """The module's arithmetic against NumPy, on the weights that the page carries."""
+    page = page_over_http(CHAPTER).page
+    state = json.loads(page.locator("[data-vq-state]").get_attribute("data-vq-state"))
+    points = [[0.0, 0.0], [1.5, -2.0], [-3.0, 0.7], state["z"]]
+    decoded = page.evaluate(
+        """async ([source, layers, points]) => {
+            const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+            const module = await import(address);
+            const network = module.unpack(layers);
+            return points.map((z) => Array.from(module.decode(network, z)));
+        }""",
+        [MODULE.read_text("utf-8"), state["layers"], points],
+    )
+    for z, image in zip(points, decoded, strict=True):
+        value = np.array(z)
+        for layer in state["layers"]:
+            weight, bias = (
+                np.frombuffer(base64.b64decode(layer[part]), "<f2").astype(float)
+                for part in ("weight", "bias")
+            )
+            value = weight.reshape(layer["shape"]) @ value + bias
+            if layer["activation"] == "silu":
+                value = value / (1 + np.exp(-value))
+        np.testing.assert_allclose(image, value, atol=1e-9)
+
+
+# In JupyterLab ------------------------------------------------------------------------------------
+
+CELLS = [
+    "import torch, vqvae_lib as vq\n"
+    "from vqvae_lib.course.widgets import LatentPlane\n"
+    "torch.manual_seed(0)\n"
+    "model = vq.mlp_autoencoder(64, 16, 2, activation='silu')\n"
+    "plane = LatentPlane(model.decoder, torch.randn(50, 2), torch.arange(50) % 10,\n"
+    "                    image_shape=(8, 8), alt='A plane with numerals.')\n"
+    "plane",
+    "from vqvae_lib.course.derivation import derive, equals, start\n"
+    "derive('eq-test', start('a', 1.0), equals(r'\\tfrac{2}{2}', 1.0, because='$2 = 2$'))",
+    "from vqvae_lib.course.plotting import figure\n"
+    "with figure(alt='A line that rises.') as ax:\n"
+    "    ax.plot([0, 1])",
+    "from vqvae_lib.course.exercises import check\ncheck.ex_01_1(...)",
+    "print('all cells done')",
+]
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """Address of a JupyterLab that serves one notebook."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, tmp_path / "test.ipynb")
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
+    options = ["--port=18899", "--IdentityProvider.token=", f"--notebook-dir={tmp_path}"]
+    home = dict(os.environ, HOME=str(tmp_path), JUPYTER_CONFIG_DIR=str(tmp_path / "config"))
+    process = subprocess.Popen(
+        command + options, env=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    address = "http://127.0.0.1:18899/"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(address + "api/status", timeout=1)
+            break
+        except OSError:
+            time.sleep(0.5)
+    yield address
+    process.terminate()
+    process.wait(timeout=20)
+
+
+def test_everything_is_alive_in_jupyterlab(browser, lab):
+    page = browser.new_page(viewport={"width": 1280, "height": 2400})
+    page.goto(f"{lab}lab/tree/test.ipynb")
+    page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=60_000)
+    # The kernel says idle before it takes cells: wait until the status line names it.
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+    page.wait_for_timeout(2000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_selector(".jp-OutputArea >> text=all cells done", timeout=90_000)
+
+    # The widget: drawn, moved by the keyboard, and in step with Python.
+    page.wait_for_selector(PLANE, timeout=20_000)
+    assert page.locator(".vq-widget").count() == 0  # the live view, not the book's fallback
+    before = chosen(page)
+    page.locator(PLANE).focus()
+    page.keyboard.press("Shift+ArrowRight")
+    after = chosen(page)
+    assert after[0] > before[0]
+    page.wait_for_timeout(2000)  # the figure's message and the cell's take different roads
+    page.locator(".jp-CodeCell").last.locator(".cm-content").click()
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.type("print('in Python', plane.z)")
+    page.keyboard.press("Shift+Enter")
+    output = page.locator(".jp-OutputArea >> text=in Python").last
+    output.wait_for(timeout=20_000)
+    numbers = re.findall(r"-?\d+\.?\d*", output.inner_text())
+    assert [float(n) for n in numbers] == pytest.approx(after, abs=0.006)
+
+    # A derivation, typeset; a figure in its light form; a verdict.
+    page.wait_for_selector(".vq-derivation mjx-container", timeout=20_000)
+    assert page.locator(".vq-figure img.vq-light").is_visible()
+    assert not page.locator(".vq-figure img.vq-dark").is_visible()
+    assert "Not attempted" in page.locator(".vq-verdict").inner_text()
+    page.close()
