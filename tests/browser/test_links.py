@@ -52,6 +52,7 @@ def test_links_resolve(book, parsed, path):
 BOXES = {"exercise-content", "proof-content", "solution-content"}
 
 
+@pytest.mark.parametrize("seen", ["http"], indirect=True)
 def test_no_duplicate_ids(seen):
     twice = seen.page.evaluate(
         """() => { const ids = [...document.querySelectorAll("article [id]")]
