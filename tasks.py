@@ -146,6 +146,10 @@ def task_book(env, options):
 
 def task_test(env, options):
     """Check the library, the rules for notebooks, and every notebook's outputs."""
+    say("Checking style and types.")
+    env.run("-m", "ruff", "check", "--quiet")
+    env.run("-m", "ruff", "format", "--check", "--quiet")
+    env.run("-m", "mypy", "--no-error-summary")
     say("Checking the library, the course's mechanisms and the rules for notebooks.")
     env.run("-m", "pytest", "-q", "-n", "2", "tests", OMP_NUM_THREADS="1")
     say("Running every notebook and comparing its outputs.")
