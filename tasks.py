@@ -191,7 +191,7 @@ def task_lock(env, options):
         env.run(
             "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
             "--fork-strategy", "fewest", "--no-header", "--no-annotate", "--upgrade",
-            "--extra", "course", "--extra", "book", "--extra", "dev",
+            "--extra", "course", "--extra", "lab", "--extra", "book", "--extra", "dev",
             "--constraint", str(constraint), "--output-file", str(output), "pyproject.toml",
         )  # fmt: skip
         lines = output.read_text().splitlines()

@@ -1,5 +1,6 @@
 """pyproject.toml (ranges), requirements.lock (exact versions) and environment.yml, in step."""
 
+import os
 import re
 import tomllib
 from importlib.metadata import version
@@ -55,6 +56,7 @@ def test_torch_brings_its_own_gpu_libraries():
     assert not [r for r in locked() if r.name.startswith(tasks.TORCH_OWNS)]
 
 
+@pytest.mark.skipif("VQVAE_UNLOCKED" in os.environ, reason="the newest versions are installed")
 def test_what_runs_here_is_what_is_locked():
     for pin in locked():
         if pin.marker is None or pin.marker.evaluate():

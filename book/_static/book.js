@@ -3,7 +3,7 @@
 // A sideways scroller takes the focus, so that arrow keys move it.
 function letScrollersFocus() {
   for (const box of document.querySelectorAll(
-    "mjx-container[display], div.math, .vq-derivation, .vq-derivation td, .vq-widget, " +
+    "mjx-container[display], div.math, .vq-derivation, .vq-derivation td, .vq-widget, .vq-figure, " +
       ".cell_output .output, .pst-scrollable-table-container, article pre",
   )) {
     const scrolls = box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;

@@ -215,7 +215,10 @@ def _require_alt(alt: str) -> None:
 
 def _svg(drawing: Any) -> str:
     buffer = io.StringIO()
-    drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    # "tight": a label that reaches over the edge widens the picture instead of being cut.
+    options = {"bbox_inches": "tight", "pad_inches": 0.04}
+    metadata = {"Date": None, "Creator": None}
+    drawing.savefig(buffer, format="svg", metadata=metadata, **options)
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
