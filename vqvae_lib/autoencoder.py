@@ -146,9 +146,9 @@ class LinearAutoencoder(Autoencoder):
 class DenoisingAutoencoder(Autoencoder):
     """An autoencoder that is shown noisy data and asked for the clean one.
 
-    For small noise the best reconstruction points uphill in the density p of the noisy data:
-    ``r(x) - x = noise_std**2 * grad log p(x)`` exactly, where r is the conditional mean of the
-    clean data (Tweedie's formula; Vincent 2011, Alain and Bengio 2014).
+    The best reconstruction r, the mean of the clean data given the noisy x, points uphill in the
+    density p of the noisy data: ``r(x) - x = noise_std**2 * grad log p(x)``, for every noise_std
+    (Tweedie's formula; Vincent 2011, Alain and Bengio 2014).
 
     Parameters
     ----------

@@ -34,7 +34,16 @@ function nameArrows() {
   }
 }
 
+// A bibliography is announced as a list, and holds links between its entries that no list may
+// hold: it is read as plain text instead.
+function plainBibliography() {
+  document
+    .querySelectorAll(".citation-list, .citation-list [role]")
+    .forEach((node) => node.removeAttribute("role"));
+}
+
 nameArrows();
+plainBibliography();
 fit();
 addEventListener("load", () => {
   fit();

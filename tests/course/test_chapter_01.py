@@ -37,6 +37,25 @@ def project(x_train, x, d, *, centre=True, add=True, fit_on=None, last=False):
     return (x - mean) @ basis.T @ basis + (mean if add else 0)
 
 
+def directions_of(x_train):
+    return torch.linalg.svd(x_train - x_train.mean(0), full_matrices=False).Vh
+
+
+def project_uncentred_x(x_train, x, d):
+    basis = directions_of(x_train)[:d]
+    return x_train.mean(0) + x @ basis.T @ basis
+
+
+def project_columns(x_train, x, d):
+    basis = directions_of(x_train)[:, :d]
+    return x_train.mean(0) + (x - x_train.mean(0)) @ basis @ basis.T
+
+
+def project_own_mean(x_train, x, d):
+    basis = directions_of(x_train)[:d]
+    return x.mean(0) + (x - x.mean(0)) @ basis.T @ basis
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
@@ -50,7 +69,12 @@ def project(x_train, x, d, *, centre=True, add=True, fit_on=None, last=False):
         (lambda x_train, x, d: torch.zeros_like(x), "value"),
         (lambda x_train, x, d: torch.ones(1), "shape"),
         (lambda x_train, x, d: torch.full_like(x, float("nan")), "not-finite"),
-        (lambda x_train, x, d: project(x_train, x, d).tolist(), "type"),
+        (lambda x_train, x, d: "PCA", "type"),
+        (lambda x_train, x, d: project(x_train, x, d) + 0j, "type"),
+        (lambda x_train, x, d: project_uncentred_x(x_train, x, d), "x-not-centred"),
+        (lambda x_train, x, d: project(x_train, x, d) - x_train.mean(0) + 0 * x, "mean-not-added"),
+        (lambda x_train, x, d: project_columns(x_train, x, d), "columns"),
+        (lambda x_train, x, d: project_own_mean(x_train, x, d), "own-mean"),
     ],
 )
 def test_pca_mistakes_are_recognised(answer, kind):
@@ -68,6 +92,8 @@ def test_pca_right_answers():
         return mean + (x.double() - mean) @ vectors @ vectors.T
 
     assert check.ex_01_1(eigen).passed
+    assert check.ex_01_1(lambda *a: project(*a).numpy()).passed
+    assert check.ex_01_1(lambda *a: project(*a).tolist()).passed
 
 
 # Exercise 2 ---------------------------------------------------------------------------------------
@@ -90,12 +116,31 @@ class Linear(nn.Module):
 class Cheat(nn.Module):
     """Remembers its input on the side."""
 
+    def __init__(self, d):
+        super().__init__()
+        self.d = d
+
     def encode(self, x):
         self.seen = x
-        return x
+        return x[:, : self.d]
 
     def decode(self, z):
-        return self.seen
+        return self.seen[: len(z)]
+
+
+class LookUp(nn.Module):
+    """Has memorised the test digits: the code is an index."""
+
+    def __init__(self, x, d):
+        super().__init__()
+        self.x, self.d = x, d
+
+    def encode(self, x):
+        index = torch.cdist(x, self.x).argmin(1)
+        return index[:, None].float().expand(-1, self.d)
+
+    def decode(self, z):
+        return self.x[z[:, 0].round().long().clamp(0, len(self.x) - 1)]
 
 
 def test_sweep_right(trained):
@@ -116,7 +161,9 @@ def test_sweep_mistakes_are_recognised(trained, digits):
         (short, "above-pca"),
         ({2: trained[2], 4: trained[4]}, "missing"),
         ({2: trained[4], 4: trained[4], 8: trained[8]}, "shape"),
-        ({d: Cheat() for d in (2, 4, 8)}, "shape"),
+        ({d: Cheat(64) for d in (2, 4, 8)}, "shape"),
+        ({d: Cheat(d) for d in (2, 4, 8)}, "untrained"),
+        ({d: LookUp(digits.x_test, d) for d in (2, 4, 8)}, "too-good"),
         ({d: 0.01 for d in (2, 4, 8)}, "no-autoencoder"),
         (list(trained.values()), "type"),
     ):
@@ -145,7 +192,18 @@ def test_denoise_right(digits):
 def test_denoise_mistakes_are_recognised(digits):
     x = digits.x_train
     best = linear_filter(x)
+    weak = vq.mlp_autoencoder(64, 64, 32, activation="silu")
+    weak = vq.DenoisingAutoencoder(weak.encoder, weak.decoder, noise_std=NOISE_STD)
+    vq.fit(weak, x, epochs=4, lr=3e-3)  # a network, so never to be told that it is linear
+
+    def look_up(y):
+        return digits.x_test[torch.cdist(y, digits.x_test).argmin(1)]
+
     for answer, kind in (
+        (lambda y: digits.x_test, "worse-than-noisy"),
+        (look_up, "too-good"),
+        (weak, "above-linear"),
+        (lambda y: best(y).clamp(0, 1), "linear"),
         (lambda y: y, "echo"),
         (lambda y: x.mean(0).expand_as(y), "constant"),
         (lambda y: torch.zeros_like(y), "constant"),
@@ -164,12 +222,12 @@ def test_denoise_mistakes_are_recognised(digits):
 
 
 class Holed(nn.Module):
-    """A code of two numbers that decodes well but for a hole around the origin."""
+    """Codes on a circle; half-way between opposite ones the decoder draws a dark block."""
 
     def __init__(self, x):
         super().__init__()
         self.x = x
-        angle = torch.linspace(0, 2 * torch.pi, len(x))
+        angle = torch.linspace(0, 2 * torch.pi, len(x) + 1)[:-1]
         self.codes = torch.stack([angle.cos(), angle.sin()], dim=1)
 
     def encode(self, x):
@@ -177,23 +235,35 @@ class Holed(nn.Module):
 
     def decode(self, z):
         nearest = torch.cdist(z, self.codes).min(1)
-        image = self.x[nearest.indices] + 0.02
+        image = self.x[nearest.indices]
         return torch.where(nearest.values[:, None] > 0.5, torch.full_like(image, 0.9), image)
 
 
+class Noisy(Holed):
+    """As above, a little off everywhere, so that a usual reconstruction has a distance."""
+
+    def decode(self, z):
+        return super().decode(z) + 0.1
+
+
 def test_hole_verdicts(digits):
-    holed = Holed(digits.x_train)
-    for z, kind in (
-        (torch.tensor([5.0, 0.0]), "outside"),
-        (holed.codes[100] * 0.97, "no-hole"),
-        (torch.zeros(3), "shape"),
-        (torch.tensor([float("nan"), 0.0]), "not-finite"),
-        ((0.0, 0.0), "type"),
+    holed = Noisy(digits.x_train)
+    opposite = len(digits.x_train) // 2
+    for i, j, kind in (
+        (3, 4, "no-hole"),
+        (3, 3, "same"),
+        (3, 5000, "index"),
+        (-1, 3, "index"),
+        (0.5, 3, "index"),
+        ("three", 4, "type"),
     ):
-        verdict = check.ex_01_4(holed, z)
+        verdict = check.ex_01_4(holed, i, j)
         assert (verdict.status, verdict.kind) == ("wrong", kind), verdict
-    assert check.ex_01_4(holed, torch.zeros(2)).passed
-    assert check.ex_01_4(holed, ...).status == "unattempted"
+    untrained = vq.mlp_autoencoder(64, 16, 2)
+    assert check.ex_01_4(untrained, 3, 4).kind == "untrained"
+    assert check.ex_01_4(holed, 0, opposite).passed
+    assert check.ex_01_4(holed, torch.tensor(0), opposite).passed
+    assert check.ex_01_4(holed, ..., ...).status == "unattempted"
 
 
 # All of them --------------------------------------------------------------------------------------

@@ -185,3 +185,30 @@ def test_verify_holds_and_fails():
     with pytest.raises(DerivationError, match="independently: by hand"):
         verify("eq-test", 1.0, 1.1, route="by hand")
     verify("eq-test", 1.0, 1.1, route="by hand", relation=r"\le")
+
+
+f = sp.Function("f")
+
+
+def test_applied_functions_are_symbolic():
+    assert two_steps(f(a) + f(a), 2 * f(a)).routes == ("symbolically",)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "said"),
+    [
+        (a + 1, 2.0, "free symbols"),
+        (sp.Matrix([a, b]), sp.Matrix([[a, b]]), "shapes"),
+        (sp.Matrix([a, b]), a, "shapes"),
+        (np.zeros(0), np.zeros(0), "empty"),
+        (sp.sqrt(-1 - a**2), sp.sqrt(-2 - a**2), "not real"),
+    ],
+)
+def test_what_cannot_be_compared_is_a_wrong_step_too(left, right, said):
+    with pytest.raises(DerivationError, match=said):
+        two_steps(left, right)
+
+
+def test_random_points_honour_the_sign_of_a_symbol():
+    n = sp.Symbol("n", negative=True)
+    derive("eq-test", start("n", n), at_most("0", sp.Integer(0), because="it is negative"))

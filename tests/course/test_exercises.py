@@ -81,6 +81,30 @@ def test_error_inside_the_check_is_a_sentence_too():
     assert "Traceback" not in verdict.message
 
 
+def test_exit_and_interrupt_in_an_answer_are_sentences_at_once():
+    for what in (SystemExit, KeyboardInterrupt):
+
+        def leaves(x, what=what):
+            raise what
+
+        started = time.monotonic()
+        verdict = ask(doubled, leaves)
+        assert verdict.kind == "raises"
+        assert what.__name__ in verdict.message
+        assert time.monotonic() - started < 5
+
+
+def test_line_named_is_the_learner_s_and_not_a_package_s():
+    def broken(x):
+        return torch.nn.Linear(2, 2)(torch.ones(3))
+
+    assert "`return torch.nn.Linear(2, 2)(torch.ones(3))`" in ask(doubled, broken).message
+
+
+def test_checks_complete_by_the_tab_key():
+    assert {"ex_01_1", "ex_01_2", "ex_01_3", "ex_01_4"} <= set(dir(check))
+
+
 def test_wrong_number_of_arguments_is_told():
     verdict = ask(doubled, 1, 2)
     assert verdict.kind == "arguments"
@@ -153,7 +177,9 @@ def test_expect_tensor_accepts_numpy_and_names_what_is_wrong():
     assert expect_tensor(np.ones((2, 3)), (2, 3), what="x").dtype == torch.float64
     for value, kind in (
         (torch.ones(3, 2), "shape"),
-        ([1.0, 2.0], "type"),
+        ("two", "type"),
+        ([[1.0], [2.0, 3.0]], "type"),
+        (torch.ones(2, 3) + 0j, "type"),
         (torch.full((2, 3), float("nan")), "not-finite"),
     ):
         with pytest.raises(Wrong, match="x: ") as raised:

@@ -66,6 +66,15 @@ def test_decoder_in_the_state_is_the_decoder(model):
     np.testing.assert_allclose(value, expected, atol=1e-12)
 
 
+def test_shared_activations_and_the_default_are_run(model):
+    act = nn.SiLU()
+    shared = nn.Sequential(nn.Linear(2, 8), act, nn.Sequential(nn.Linear(8, 64), act))
+    state = state_in_html(plane(model, decoder=shared))
+    assert [layer["activation"] for layer in state["layers"]] == ["silu", "silu"]
+    state = state_in_html(plane(vq.mlp_autoencoder(64, 16, 2)))
+    assert [layer["activation"] for layer in state["layers"]] == ["gelu", "none"]
+
+
 def test_state_stays_small(model):
     big = vq.mlp_autoencoder(64, 64, 2, activation="silu")
     bundle, _ = plane(big, n=5000)._repr_mimebundle_()
@@ -92,6 +101,11 @@ def test_chosen_point_lies_inside_the_plane(model):
         ({"decoder": nn.Sequential(nn.Linear(3, 64))}, "got 3 and 64"),
         ({"decoder": nn.Sequential(nn.Linear(2, 64), nn.Dropout())}, "cannot run Dropout"),
         ({"decoder": nn.Sequential()}, "at least one Linear layer"),
+        (
+            {"decoder": nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Sigmoid())},
+            "cannot run Sigmoid",
+        ),
+        ({"decoder": nn.Sequential(nn.Linear(2, 64, bias=False))}, "with a bias"),
     ],
 )
 def test_what_does_not_fit_is_named(model, changes, said):

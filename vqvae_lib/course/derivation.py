@@ -159,7 +159,8 @@ def derive(label: str, *steps: Step) -> Derivation:
     *steps : Step
         `start(…)`, then at least one of `equals`, `at_most`, `at_least`. Each is compared with
         the step before it: SymPy expressions symbolically (at random points where SymPy cannot
-        decide), numbers and arrays to `rtol`, estimates within four standard errors.
+        decide), numbers and arrays to `rtol`, estimates within four standard errors. That each
+        value is computed by a route of its own is the author's duty; nothing here can see it.
 
     Returns
     -------
@@ -271,15 +272,28 @@ class _Disagreement(Exception):
 def _compare(left: Any, right: Any, relation: str, rtol: float) -> str:
     """Compare two values and say by which kind of check; raise `_Disagreement` if they differ."""
     if _is_symbolic(left) and _is_symbolic(right):
-        return _compare_symbolic(left, right, relation)
+        return _compare_symbolic(left, right, relation, rtol)
+    for value in (left, right):
+        if _is_symbolic(value) and value.free_symbols:
+            raise _Disagreement(
+                _("a formula with free symbols cannot be compared with a number: {value}").format(
+                    value=value
+                )
+            )
     if isinstance(left, Estimate) or isinstance(right, Estimate):
         return _compare_estimates(_estimate(left), _estimate(right), relation)
     return _compare_numeric(_array(left), _array(right), relation, rtol)
 
 
-def _compare_symbolic(left: Any, right: Any, relation: str) -> str:
+def _compare_symbolic(left: Any, right: Any, relation: str, rtol: float) -> str:
     import sympy
 
+    if getattr(left, "shape", ()) != getattr(right, "shape", ()):
+        raise _Disagreement(
+            _("the shapes {left} and {right} differ").format(
+                left=getattr(left, "shape", ()), right=getattr(right, "shape", ())
+            )
+        )
     difference = sympy.sympify(left - right)
     entries = difference if difference.is_Matrix else [difference]
     if relation == "=" and all(_vanishes(entry) for entry in entries):
@@ -291,7 +305,7 @@ def _compare_symbolic(left: Any, right: Any, relation: str) -> str:
         values = {symbol: _draw(symbol, rng) for symbol in symbols}
         here, there = (_array(sympy.sympify(side).subs(values).evalf(30)) for side in (left, right))
         try:
-            _compare_numeric(here, there, relation, RTOL)
+            _compare_numeric(here, there, relation, rtol)
         except _Disagreement as disagreement:
             where = ", ".join(f"{symbol} = {value}" for symbol, value in values.items())
             raise _Disagreement(f"{disagreement} at {where}" if where else disagreement) from None
@@ -315,7 +329,8 @@ def _draw(symbol: Any, rng: np.random.Generator) -> Any:
     if symbol.is_integer:
         return int(rng.integers(1 if symbol.is_positive else -5, 6))
     low = 0.1 if symbol.is_positive else 0.0 if symbol.is_nonnegative else -3.0
-    return round(float(rng.uniform(low, 3.0)), 6)
+    high = -0.1 if symbol.is_negative else 0.0 if symbol.is_nonpositive else 3.0
+    return round(float(rng.uniform(low, high)), 6)
 
 
 def _compare_estimates(left: Estimate, right: Estimate, relation: str) -> str:
@@ -335,6 +350,8 @@ def _compare_numeric(left: np.ndarray, right: np.ndarray, relation: str, rtol: f
         raise _Disagreement(
             _("the shapes {left} and {right} differ").format(left=left.shape, right=right.shape)
         )
+    if left.size == 0 or right.size == 0:
+        raise _Disagreement(_("a value is empty"))
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         raise _Disagreement(_("a value is not finite"))
     scale = max(float(np.abs(left).max(initial=0)), float(np.abs(right).max(initial=0)), 1e-300)
@@ -364,7 +381,9 @@ def _relation_holds(difference: float, allowed: float, relation: str) -> bool:
 
 
 def _is_symbolic(value: Any) -> bool:
-    return type(value).__module__.partition(".")[0] == "sympy"
+    import sympy
+
+    return isinstance(value, sympy.Basic | sympy.MatrixBase)
 
 
 def _estimate(value: Any) -> Estimate:
@@ -377,7 +396,10 @@ def _array(value: Any) -> np.ndarray:
         value = value.detach().cpu().numpy()
     elif _is_symbolic(value):
         value = np.array(value.evalf().tolist() if hasattr(value, "tolist") else value.evalf())
-    return np.asarray(value, dtype=np.float64)
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except TypeError:
+        raise _Disagreement(_("a value is not real: {value}").format(value=value)) from None
 
 
 # Showing ------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from vqvae_lib.course.exercises.mechanism import (
     Right,
     Wrong,
     call,
+    expect_number,
     expect_tensor,
     recognise,
 )
@@ -53,6 +54,9 @@ def _project(x_train: Tensor, x: Tensor, d: int, *, last: bool = False) -> Tenso
 def _pca_mistakes(x_train: Tensor, x: Tensor, d: int) -> list[tuple[str, Tensor, str]]:
     mean = x_train.double().mean(0)
     uncentred = torch.linalg.svd(x_train.double(), full_matrices=False).Vh[:d]
+    centred = torch.linalg.svd(x_train.double() - mean, full_matrices=False).Vh
+    rows, columns = centred[:d], centred[:, :d].T
+    own_mean = x.double().mean(0)
     return [
         ("echo", x, _("This returns its input: nothing passes through {d} numbers.").format(d=d)),
         (
@@ -76,6 +80,21 @@ def _pca_mistakes(x_train: Tensor, x: Tensor, d: int) -> list[tuple[str, Tensor,
             _("These are the directions of the smallest variance: check the order."),
         ),
         ("mean-only", mean.expand_as(x), _("This returns the mean for every row.")),
+        (
+            "x-not-centred",
+            mean + x.double() @ rows.T @ rows,
+            _("Subtract the mean of `x_train` from `x` too, before the projection."),
+        ),
+        (
+            "own-mean",
+            own_mean + (x.double() - own_mean) @ rows.T @ rows,
+            _("That is the mean of `x`: the model's mean comes from `x_train`."),
+        ),
+        (
+            "columns",
+            mean + (x.double() - mean) @ columns.T @ columns,
+            _("The directions are the rows of `Vh`; these are its columns."),
+        ),
     ]
 
 
@@ -105,12 +124,12 @@ def ex_01_2(models: Any) -> Right:
                     "the mean image ({mean:.4f}). Was the model trained?"
                 ).format(**numbers),
             )
-        if abs(errors[d] / floors[d] - 1) < 0.01:
+        if _is_linear(models[d], d):
             raise Wrong(
                 "linear",
                 _(
-                    "d = {d}: the error is PCA's, {floor:.4f}. A linear autoencoder cannot do "
-                    "better: put a nonlinear layer in."
+                    "d = {d}: this decoder is linear, and a linear autoencoder cannot do better "
+                    "than PCA's {floor:.4f}: put a nonlinear layer in."
                 ).format(**numbers),
             )
         if errors[d] > floors[d]:
@@ -121,14 +140,22 @@ def ex_01_2(models: Any) -> Right:
                     "longer, or with more hidden units."
                 ).format(**numbers),
             )
+        if errors[d] < 0.3 * floors[d]:
+            raise Wrong(
+                "too-good",
+                _(
+                    "d = {d}: an error of {error:.4f} a pixel, against PCA's {floor:.4f}, is too "
+                    "good for {d} numbers. Has the model seen the test digits?"
+                ).format(**numbers),
+            )
     saved = ", ".join(
         _("{percent:.0f} % at d = {d}").format(d=d, percent=100 * (1 - errors[d] / floors[d]))
         for d in WIDTHS
     )
     return Right(
-        _("All three lie below PCA: by {saved}. Where does the nonlinear code buy most?").format(
-            saved=saved
-        )
+        _(
+            "All three lie below PCA: by {saved}. In proportion it buys most at the wide end."
+        ).format(saved=saved)
     )
 
 
@@ -142,11 +169,23 @@ def _reconstruction_error(model: Any, x: Tensor, d: int) -> float:
             ),
         )
     with torch.no_grad():
-        z = expect_tensor(call(model.encode, x), (len(x), d), what=f"models[{d}].encode(x)")
-        # Decoding copies of the code alone: nothing of x can slip past the bottleneck.
-        x_hat = call(model.decode, z.float())
-    x_hat = expect_tensor(x_hat, tuple(x.shape), what=f"models[{d}].decode(z)")
-    return float(((x - x_hat) ** 2).mean())
+        z = expect_tensor(call(model.encode, x), (len(x), d), what=_("encode(x)"))
+        # Decoded in another order: a model that keeps x aside gives the wrong images back.
+        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+        x_hat = call(model.decode, z[order].float())
+    x_hat = expect_tensor(x_hat, tuple(x.shape), what=_("decode(z)"))
+    return float(((x[order] - x_hat) ** 2).mean())
+
+
+def _is_linear(model: Any, d: int) -> bool:
+    """Whether the decoder is affine: g(a) + g(b) = g(a + b) + g(0) for codes a, b."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        codes = model.encode(_digits().x_train).double()
+        a, b = codes.std(0) * torch.randn(2, 50, d, generator=generator)
+        images = [call(model.decode, z.float()).double() for z in (a, b, a + b, torch.zeros(50, d))]
+    bend = images[0] + images[1] - images[2] - images[3]
+    return float(bend.abs().max()) < 1e-3 * float(images[2].abs().max())
 
 
 def ex_01_3(denoise: Any) -> Right:
@@ -156,6 +195,9 @@ def ex_01_3(denoise: Any) -> Right:
     generator = torch.Generator().manual_seed(1)
     noise = NOISE_STD * torch.randn(x.shape, generator=generator)
     y = x + noise
+    # In another order than the data set's, so that a list of the test digits is no answer.
+    order = torch.randperm(len(x), generator=generator)
+    x, y, noise = x[order], y[order], noise[order]
     x_hat = expect_tensor(call(denoise, y), tuple(x.shape), what="denoise(y)")
 
     mean = digits.x_train.double().mean(0)
@@ -170,12 +212,21 @@ def ex_01_3(denoise: Any) -> Right:
         raise Wrong("constant", _("This returns the same image whatever comes in."))
     if _mse(noise, x_hat) < error:
         raise Wrong("noise", _("This returns the noise: subtract it from `y`."))
-    if abs(error / floor - 1) < 0.005:
+    spread = float((linear - mean).norm())
+    if min(float((x_hat - f).norm()) for f in (linear, linear.clamp(0, 1))) < 0.05 * spread:
         raise Wrong(
             "linear",
             _(
                 "This is the best linear filter, with an error of {floor:.4f}. A good answer to an "
                 "easier question: now go below it, with a network."
+            ).format(**numbers),
+        )
+    if error < 0.3 * floor:
+        raise Wrong(
+            "too-good",
+            _(
+                "An error of {error:.4f} a pixel is too good: the best linear filter has "
+                "{floor:.4f}. Are the test digits part of the answer?"
             ).format(**numbers),
         )
     if error > numbers["noisy"]:
@@ -191,7 +242,8 @@ def ex_01_3(denoise: Any) -> Right:
             "above-linear",
             _(
                 "The error of {error:.4f} beats doing nothing ({noisy:.4f}), but the best linear "
-                "filter has {floor:.4f}: train on noise of standard deviation 0.3, and longer."
+                "filter has {floor:.4f}. Did you train on noise of standard deviation 0.3, long "
+                "enough, and call `eval()` before use?"
             ).format(**numbers),
         )
     return Right(
@@ -202,41 +254,59 @@ def ex_01_3(denoise: Any) -> Right:
     )
 
 
-def ex_01_4(model: Any, z: Any) -> Right:
-    """A trained autoencoder with a code of two numbers, and a point `z` (2,) of its plane."""
+def ex_01_4(model: Any, i: Any, j: Any) -> Right:
+    """A trained autoencoder of the digits, and the numbers `i`, `j` of two training images."""
     digits = _digits()
-    z = expect_tensor(z, (2,), what="z")
-    _reconstruction_error(model, digits.x_test, 2)
+    first, second = (_index(value, name, digits) for value, name in ((i, "i"), (j, "j")))
+    if first == second:
+        raise Wrong("same", _("That is one image twice: there is nothing between."))
     with torch.no_grad():
-        codes = model.encode(digits.x_train).double()  # (N, 2)
-        image = expect_tensor(model.decode(z[None].float()), (1, digits.D), what="decode(z)")
-        typical_images = model.decode(model.encode(digits.x_test)).double()  # (N', D)
-    low, high = codes.quantile(0.05, dim=0), codes.quantile(0.95, dim=0)
-    if not bool(((z >= low) & (z <= high)).all()):
-        box = " × ".join(f"[{a:.1f}, {b:.1f}]" for a, b in zip(low, high, strict=True))
-        raise Wrong(
-            "outside",
-            _("That point lies outside the cloud of codes: stay within {box}.").format(box=box),
+        d = getattr(call(model.encode, digits.x_test), "shape", (0, 0))[-1]
+        error = _reconstruction_error(model, digits.x_test, d)
+        if error > _mse(digits.x_test, digits.x_train.mean(0).expand_as(digits.x_test)):
+            raise Wrong(
+                "untrained",
+                _("This model reconstructs digits no better than the mean image. Was it trained?"),
+            )
+        codes = model.encode(digits.x_train[[first, second]])  # (2, d)
+        image = expect_tensor(
+            model.decode(codes.mean(0, keepdim=True)), (1, digits.D), what="image"
         )
-    distance = float(_to_nearest(image, digits.x_train))
-    typical = _to_nearest(typical_images, digits.x_train)
-    median, limit = float(typical.median()), float(typical.quantile(0.99))
-    numbers = {"ratio": distance / median, "limit": limit / median}
-    if distance < limit:
+        usual = _to_nearest(model.decode(model.encode(digits.x_test)), digits.x_train)
+    unit = float(usual.median())
+    ratio = float(_to_nearest(image, digits.x_train)) / unit
+    # Beyond what happens to real digits, and beyond a picture that is nothing but blur.
+    blur = float(_to_nearest(digits.x_train.mean(0)[None], digits.x_train))
+    limit = max(float(usual.quantile(0.99)), blur) / unit
+    numbers = {"ratio": ratio, "limit": limit}
+    if ratio <= limit:
         raise Wrong(
             "no-hole",
             _(
-                "The image there is {ratio:.1f} times as far from its nearest digit as a usual "
-                "reconstruction. That happens to one real digit in a hundred as well: find a "
-                "point above {limit:.1f}."
+                "Half-way between the two the picture is {ratio:.2f} times as far from its nearest "
+                "digit as a usual reconstruction. The blurred mean of all digits, or one real "
+                "digit in a hundred, is that far too: find a pair above {limit:.2f}."
             ).format(**numbers),
         )
     return Right(
         _(
-            "A hole in the middle of the cloud: the image there is {ratio:.1f} times as far from "
+            "A hole between two real codes: the picture half-way is {ratio:.2f} times as far from "
             "its nearest digit as a usual reconstruction. How far can you get?"
         ).format(**numbers)
     )
+
+
+def _index(value: Any, name: str, digits: ImageData) -> int:
+    """Give the number of a training image, or say what it is instead."""
+    number = expect_number(value, what=name)
+    if number != int(number) or not 0 <= number < len(digits.x_train):
+        raise Wrong(
+            "index",
+            _("{name}: expected the number of a training image, 0 to {last}, got {got}.").format(
+                name=name, last=len(digits.x_train) - 1, got=value
+            ),
+        )
+    return int(number)
 
 
 def _to_nearest(images: Tensor, real: Tensor) -> Tensor:

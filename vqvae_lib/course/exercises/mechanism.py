@@ -38,6 +38,7 @@ __all__ = [
 
 TIME_LIMIT = 30.0  # seconds
 _LIBRARY = Path(__file__).resolve().parents[2]
+_PACKAGES = {"site-packages", "dist-packages"}
 
 
 class Wrong(Exception):
@@ -110,6 +111,12 @@ class Verdict:
 class Checks:
     """All checks, by exercise: `check.ex_01_2(answer)` runs exercise 2 of chapter 1."""
 
+    def __dir__(self) -> list[str]:
+        """Names of all checks, for completion by the tab key."""
+        chapters = sorted(path.stem for path in Path(__file__).parent.glob("chapter_*.py"))
+        modules = [importlib.import_module(f"{__package__}.{name}") for name in chapters]
+        return [name for module in modules for name in vars(module) if name.startswith("ex_")]
+
     def __getattr__(self, name: str) -> Callable[..., Verdict]:
         match = re.fullmatch(r"ex_(\d\d)_\d+", name)
         function = None
@@ -149,7 +156,9 @@ def call(function: Any, *arguments: Any) -> Any:
         value = function(*copies)
     except NotImplementedError:
         raise NotAttempted(_("Write the body of the function.")) from None
-    except Exception as error:
+    except _TimeUp:
+        raise
+    except BaseException as error:  # also SystemExit, which would end the thread in silence
         raise Wrong("raises", _say_error(error)) from None
     if value is None or value is ...:
         raise NotAttempted(
@@ -160,9 +169,11 @@ def call(function: Any, *arguments: Any) -> Any:
 
 def expect_tensor(value: Any, shape: tuple[int, ...], *, what: str) -> Tensor:
     """Give `value` as a finite float64 tensor of `shape`, or say what it is instead."""
-    if hasattr(value, "__array__") and not isinstance(value, Tensor):
-        value = torch.as_tensor(value)
     if not isinstance(value, Tensor):
+        # NumPy arrays and lists of numbers are as good.
+        with contextlib.suppress(TypeError, ValueError, RuntimeError):
+            value = torch.as_tensor(value)
+    if not isinstance(value, Tensor) or value.is_complex():
         raise Wrong(
             "type",
             _("{what}: expected a tensor of shape {shape}, got {got}.").format(
@@ -286,18 +297,22 @@ def _in_time(judge: Callable[[], Verdict], *, limit: float) -> Verdict:
             thread.join(0.1)
     if verdicts:
         return verdicts[0]
-    return Verdict(
-        "wrong",
-        _("Stopped after {limit:g} s: is there a loop without an end?").format(limit=limit),
-        "time",
-    )
+    message = _("Stopped after {limit:g} s: is there a loop without an end?").format(limit=limit)
+    if thread.is_alive():
+        message += " " + _("It is still running: restart the kernel.")
+    return Verdict("wrong", message, "time")
 
 
-def _say_error(error: Exception) -> str:
+def _say_error(error: BaseException) -> str:
     """Name the learner's own line that failed, and the error, in one sentence."""
     frames = traceback.extract_tb(error.__traceback__)
-    # The first frame outside this library is the learner's; deeper ones are packages.
-    own = [frame for frame in frames if not Path(frame.filename).is_relative_to(_LIBRARY)]
+    # The first frame outside this library and its packages is the learner's own.
+    own = [
+        frame
+        for frame in frames
+        if not Path(frame.filename).is_relative_to(_LIBRARY)
+        and not _PACKAGES & set(Path(frame.filename).parts)
+    ]
     line = own[0].line if own and own[0].line else ""
     said = f"{type(error).__name__}: {error}".strip().rstrip(".")
     if line:
@@ -308,5 +323,7 @@ def _say_error(error: Exception) -> str:
 def _describe(value: Any) -> str:
     if isinstance(value, Tensor):
         return _("a tensor of shape {shape}").format(shape=tuple(value.shape))
-    text = repr(value)
+    if isinstance(value, torch.nn.Module):
+        return _("a model of type {type}").format(type=type(value).__name__)
+    text = " ".join(repr(value).split())
     return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"

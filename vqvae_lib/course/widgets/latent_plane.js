@@ -19,8 +19,29 @@ function float16(base64) {
 }
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+
+/** Error function: its power series near zero, its continued fraction beyond. */
+function erf(x) {
+  const a = Math.abs(x);
+  if (a > 6) return Math.sign(x);
+  if (a < 3) {
+    let term = a;
+    let sum = a;
+    for (let n = 1; Math.abs(term) > 1e-17 * sum; n++) {
+      term *= (-a * a) / n;
+      sum += term / (2 * n + 1);
+      if (n > 200) break;
+    }
+    return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
+  }
+  let fraction = a;
+  for (let n = 60; n > 0; n--) fraction = a + n / 2 / fraction;
+  return Math.sign(x) * (1 - Math.exp(-a * a) / (Math.sqrt(Math.PI) * fraction));
+}
+
 const ACTIVATIONS = {
   none: (x) => x,
+  gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
   tanh: Math.tanh,
   relu: (x) => Math.max(0, x),
   silu: (x) => x * sigmoid(x),
@@ -181,7 +202,7 @@ function render({ model, el }) {
     follow(event);
   });
   map.addEventListener("pointermove", (event) => {
-    if (event.buttons) follow(event);
+    if (event.buttons & 1) follow(event);
   });
   map.addEventListener("keydown", (event) => {
     const direction = {
@@ -202,7 +223,7 @@ function render({ model, el }) {
   // The book and JupyterLab switch between light and dark by an attribute.
   const themes = new MutationObserver(draw);
   for (const node of [document.documentElement, document.body]) {
-    themes.observe(node, { attributes: true });
+    themes.observe(node, { attributes: true, attributeFilter: ["data-theme", "data-jp-theme-light"] });
   }
   draw();
   return () => {

@@ -13,7 +13,13 @@ from vqvae_lib.course.words import _
 
 __all__ = ["LatentPlane"]
 
-ACTIVATIONS = {nn.Tanh: "tanh", nn.ReLU: "relu", nn.SiLU: "silu", nn.Sigmoid: "sigmoid"}
+ACTIVATIONS = {
+    nn.GELU: "gelu",
+    nn.ReLU: "relu",
+    nn.Sigmoid: "sigmoid",
+    nn.SiLU: "silu",
+    nn.Tanh: "tanh",
+}
 POINTS = 500  # enough to show the cloud, few enough to keep the page small
 
 
@@ -23,8 +29,8 @@ class LatentPlane(CourseWidget):
     Parameters
     ----------
     decoder : nn.Sequential
-        Linear layers and activations (tanh, ReLU, SiLU, sigmoid), from 2 inputs to D = H·W
-        outputs. Its weights are rounded to float16.
+        Linear layers and activations (GELU, ReLU, sigmoid, SiLU, tanh), from 2 inputs to
+        D = H·W outputs. Its weights are rounded to float16.
     codes : Tensor (N, 2)
         Codes of real images, drawn as dots; at most 500 of them are kept, evenly spaced.
     labels : Tensor (N,)
@@ -99,11 +105,10 @@ class LatentPlane(CourseWidget):
 def _describe_layers(decoder: nn.Module) -> list[dict[str, Any]]:
     """Each linear layer with its shape (outputs, inputs), its weights and what follows it."""
     layers: list[dict[str, Any]] = []
-    modules = decoder.modules() if isinstance(decoder, nn.Sequential) else [decoder]
-    for module in modules:
-        if isinstance(module, nn.Sequential | nn.Identity):
-            continue
+    for module in _flatten(decoder):
         if isinstance(module, nn.Linear):
+            if module.bias is None:
+                raise ValueError("decoder: expected Linear layers with a bias, got one without")
             layers.append(
                 {
                     "shape": list(module.weight.shape),
@@ -112,14 +117,24 @@ def _describe_layers(decoder: nn.Module) -> list[dict[str, Any]]:
                     "activation": "none",
                 }
             )
-        elif type(module) in ACTIVATIONS and layers:
+        elif type(module) in ACTIVATIONS and layers and layers[-1]["activation"] == "none":
             layers[-1]["activation"] = ACTIVATIONS[type(module)]
         else:
             known = ", ".join(["Linear", *(kind.__name__ for kind in ACTIVATIONS)])
-            raise ValueError(f"decoder: cannot run {type(module).__name__}, expected {known}")
+            raise ValueError(
+                f"decoder: cannot run {type(module).__name__} here, expected {known}, each "
+                "activation behind a Linear layer of its own"
+            )
     if not layers:
         raise ValueError("decoder: expected at least one Linear layer, got none")
     return layers
+
+
+def _flatten(module: nn.Module) -> list[nn.Module]:
+    """List the modules of nested Sequentials in the order in which they run, shared ones too."""
+    if isinstance(module, nn.Sequential):
+        return [part for child in module._modules.values() if child for part in _flatten(child)]
+    return [] if isinstance(module, nn.Identity) else [module]
 
 
 def _float16(tensor: Tensor) -> str:
