@@ -15,6 +15,7 @@ from vqvae_lib import (
     DenoisingAutoencoder,
     History,
     TrainingDiverged,
+    cosine,
     fit,
     load_digits,
     mlp,
@@ -575,3 +576,23 @@ def test_two_nonlinear_numbers_beat_two_linear_ones():
         error = mse(data.x_test, network(data.x_test))
     assert error < 0.8 * pca_floor(data.x_train, data.x_test, 2)
     assert history.valid["loss"][-1] == pytest.approx(64 * error, rel=1e-5)
+
+
+# ---------------------------------------------------------------- schedules
+
+
+def test_cosine_is_torch_s_cosine_annealing():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    oracle = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=7)
+    for epoch in range(7):
+        assert cosine(7)(epoch) == pytest.approx(oracle.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        oracle.step()
+    assert cosine(7)(7) == cosine(7)(20) == 0
+
+
+@pytest.mark.parametrize("epochs", [0, -3, 2.5, None])
+def test_cosine_names_a_wrong_length(epochs):
+    with pytest.raises(ValueError, match=f"epochs={epochs!r}"):
+        cosine(epochs)

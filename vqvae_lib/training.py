@@ -236,11 +236,18 @@ def cosine(epochs: int) -> Callable[[int], float]:
     epochs
         Length of the fall; the factor stays 0 afterwards.
 
+    Raises
+    ------
+    ValueError
+        If `epochs` is no whole number of at least 1.
+
     Examples
     --------
     >>> [round(cosine(4)(epoch), 2) for epoch in range(4)]
     [1.0, 0.85, 0.5, 0.15]
     """
+    if not isinstance(epochs, int) or epochs < 1:
+        raise ValueError(f"epochs={epochs!r}: expected a whole number of at least 1")
     return lambda epoch: 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))
 
 
