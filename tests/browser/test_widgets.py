@@ -1,6 +1,7 @@
 """The interactive figures, moved as a reader moves them, in the book and in JupyterLab."""
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import urllib.request
 import nbformat
 import numpy as np
 import pytest
+from playwright.sync_api import TimeoutError
 
 from tests.browser.conftest import ROOT
 from tests.browser.test_pages import switch
@@ -216,11 +218,16 @@ def test_everything_is_alive_in_jupyterlab(browser, lab):
     page = browser.new_page(viewport={"width": 1280, "height": 2400})
     page.goto(f"{lab}lab/tree/test.ipynb")
     page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=60_000)
-    # The kernel says idle before it takes cells: wait until the status line names it.
+    # JupyterLab drops a command that comes before the kernel is connected: say it again then.
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
-    page.wait_for_timeout(2000)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    for _attempt in range(5):
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        with contextlib.suppress(TimeoutError):
+            page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[*1]\]")).first.wait_for(
+                timeout=8_000
+            )
+            break
     page.wait_for_selector(".jp-OutputArea >> text=all cells done", timeout=90_000)
 
     # The widget: drawn, moved by the keyboard, and in step with Python.
