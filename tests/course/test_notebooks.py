@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from vqvae_lib.course.notebooks import execute, find, normalise
+from vqvae_lib.course.notebooks import execute, find, main, normalise
 from vqvae_lib.course.results import load_result
 
 
@@ -103,6 +103,13 @@ def test_find_by_number(tmp_path):
     assert [p.name for p in find(["1"], root=tmp_path)] == ["01_a.ipynb", "01_a.ipynb"]
     with pytest.raises(FileNotFoundError, match="07"):
         find(["07"], root=tmp_path)
+
+
+def test_a_number_without_notebook_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["42"])
+    assert capsys.readouterr().err == "no notebook below chapters for ['42']\n"
 
 
 def test_missing_result_is_named():

@@ -203,7 +203,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Execute and normalise notebooks in place; see the module's text."""
     parser = argparse.ArgumentParser(description="Execute and normalise the notebooks.")
     parser.add_argument("numbers", nargs="*", help="chapters, such as 03; all by default")
-    for path in find(parser.parse_args(arguments).numbers):
+    try:
+        paths = find(parser.parse_args(arguments).numbers)
+    except FileNotFoundError as error:
+        parser.exit(2, f"{error}\n")
+    for path in paths:
         started = time.perf_counter()
         print(f"{path} …", end=" ", flush=True)
         nbformat.write(normalise(execute(path)), path)
