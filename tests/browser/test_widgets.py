@@ -13,15 +13,25 @@ import urllib.request
 import nbformat
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import TimeoutError
+from torch import nn
 
 from tests.browser.conftest import ROOT
 from tests.browser.test_pages import switch
+from vqvae_lib.course.widgets import latent_plane
 
 CHAPTER = "chapters/01_autoencoders.html"
 MODULE = ROOT / "vqvae_lib" / "course" / "widgets" / "latent_plane.js"
 PLANE = ".vq-plane .vq-map canvas"
 READOUT = ".vq-plane .vq-view p"
+# The module's own arithmetic: its source, layers and points to decoded images.
+DECODE = """async ([source, layers, points]) => {
+    const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+    const module = await import(address);
+    const network = module.unpack(layers);
+    return points.map((z) => Array.from(module.decode(network, z)));
+}"""
 
 
 def chosen(page):
@@ -148,15 +158,7 @@ def test_browser_and_python_decode_alike(page_over_http):
     page = page_over_http(CHAPTER).page
     state = json.loads(page.locator("[data-vq-state]").get_attribute("data-vq-state"))
     points = [[0.0, 0.0], [1.5, -2.0], [-3.0, 0.7], state["z"]]
-    decoded = page.evaluate(
-        """async ([source, layers, points]) => {
-            const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-            const module = await import(address);
-            const network = module.unpack(layers);
-            return points.map((z) => Array.from(module.decode(network, z)));
-        }""",
-        [MODULE.read_text("utf-8"), state["layers"], points],
-    )
+    decoded = page.evaluate(DECODE, [MODULE.read_text("utf-8"), state["layers"], points])
     for z, image in zip(points, decoded, strict=True):
         value = np.array(z)
         for layer in state["layers"]:
@@ -168,6 +170,23 @@ def test_browser_and_python_decode_alike(page_over_http):
             if layer["activation"] == "silu":
                 value = value / (1 + np.exp(-value))
         np.testing.assert_allclose(image, value, atol=1e-9)
+
+
+def test_every_activation_is_torch_s(page_over_file):
+    page = page_over_file(CHAPTER).page
+    torch.manual_seed(0)
+    for activation in latent_plane.ACTIVATIONS:
+        # Weights that float16 holds exactly, and large enough to reach the tails.
+        decoder = nn.Sequential(nn.Linear(2, 32), activation(), nn.Linear(32, 4)).half().double()
+        decoder[0].weight.data.mul_(8)
+        points = torch.tensor([[0.0, 0.0], [0.3, -0.7], [-2.0, 1.5]], dtype=torch.float64)
+        decoded = page.evaluate(
+            DECODE,
+            [MODULE.read_text("utf-8"), latent_plane._describe_layers(decoder), points.tolist()],
+        )
+        with torch.no_grad():
+            expected = decoder(points).numpy()
+        np.testing.assert_allclose(decoded, expected, atol=1e-9, err_msg=str(activation))
 
 
 # In JupyterLab ------------------------------------------------------------------------------------

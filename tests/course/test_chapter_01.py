@@ -246,6 +246,33 @@ class Noisy(Holed):
         return super().decode(z) + 0.1
 
 
+class Blurred(Noisy):
+    """Draws the mean of all digits in the hole: blur, which is far from each of them."""
+
+    def decode(self, z):
+        hole = torch.cdist(z, self.codes).amin(1) > 0.5
+        return torch.where(hole[:, None], self.x.mean(0), super().decode(z))
+
+
+def test_blur_is_no_hole(digits):
+    verdict = check.ex_01_4(Blurred(digits.x_train), 0, len(digits.x_train) // 2)
+    assert verdict.kind == "no-hole", verdict
+
+
+def test_sweep_names_the_width_that_gains_most(trained, digits):
+    short = dict(trained)
+    short[8] = vq.mlp_autoencoder(64, 64, 8, activation="silu")
+    vq.fit(short[8], digits.x_train, epochs=14, lr=5e-3)
+    for models in (trained, short):
+        gains = {}
+        for d, model in models.items():
+            with torch.no_grad():
+                error = vq.mse(digits.x_test, model(digits.x_test))
+            gains[d] = 1 - error / vq.pca_floor(digits.x_train, digits.x_test, d)
+        best = max(gains, key=gains.get)
+        assert f"gains most at d = {best}" in check.ex_01_2(models).message
+
+
 def test_hole_verdicts(digits):
     holed = Noisy(digits.x_train)
     opposite = len(digits.x_train) // 2

@@ -113,7 +113,7 @@ def ex_01_2(models: Any) -> Right:
     digits = _digits()
     errors = {d: _reconstruction_error(models[d], digits.x_test, d) for d in WIDTHS}
     floors = {d: pca_floor(digits.x_train, digits.x_test, d) for d in WIDTHS}
-    mean_image = float(((digits.x_test - digits.x_train.mean(0)) ** 2).mean())
+    mean_image = _mean_image_error()
     for d in WIDTHS:
         numbers = {"d": d, "error": errors[d], "floor": floors[d], "mean": mean_image}
         if errors[d] > 0.98 * mean_image:
@@ -128,8 +128,8 @@ def ex_01_2(models: Any) -> Right:
             raise Wrong(
                 "linear",
                 _(
-                    "d = {d}: this decoder is linear, and a linear autoencoder cannot do better "
-                    "than PCA's {floor:.4f}: put a nonlinear layer in."
+                    "d = {d}: this decoder is linear, and what linear maps can do ends at PCA, "
+                    "here {floor:.4f} a pixel: put a nonlinear layer in."
                 ).format(**numbers),
             )
         if errors[d] > floors[d]:
@@ -148,14 +148,15 @@ def ex_01_2(models: Any) -> Right:
                     "good for {d} numbers. Has the model seen the test digits?"
                 ).format(**numbers),
             )
+    percent = {d: 100 * (1 - errors[d] / floors[d]) for d in WIDTHS}
     saved = ", ".join(
-        _("{percent:.0f} % at d = {d}").format(d=d, percent=100 * (1 - errors[d] / floors[d]))
-        for d in WIDTHS
+        _("{percent:.0f} % at d = {d}").format(d=d, percent=percent[d]) for d in WIDTHS
     )
+    best = max(WIDTHS, key=lambda d: percent[d])
     return Right(
         _(
-            "All three lie below PCA: by {saved}. In proportion it buys most at the wide end."
-        ).format(saved=saved)
+            "All three lie below PCA: by {saved}. In proportion yours gains most at d = {best}."
+        ).format(saved=saved, best=best)
     )
 
 
@@ -175,6 +176,12 @@ def _reconstruction_error(model: Any, x: Tensor, d: int) -> float:
         x_hat = call(model.decode, z[order].float())
     x_hat = expect_tensor(x_hat, tuple(x.shape), what=_("decode(z)"))
     return float(((x[order] - x_hat) ** 2).mean())
+
+
+def _mean_image_error() -> float:
+    """Test error a pixel of answering the mean training image to everything."""
+    digits = _digits()
+    return _mse(digits.x_test, digits.x_train.mean(0).expand_as(digits.x_test))
 
 
 def _is_linear(model: Any, d: int) -> bool:
@@ -249,7 +256,7 @@ def ex_01_3(denoise: Any) -> Right:
     return Right(
         _(
             "{error:.4f} a pixel, below the best linear filter's {floor:.4f}: the digits are not "
-            "a Gaussian cloud, and the network has noticed."
+            "a Gaussian cloud, and your answer makes use of it."
         ).format(**numbers)
     )
 
@@ -263,7 +270,7 @@ def ex_01_4(model: Any, i: Any, j: Any) -> Right:
     with torch.no_grad():
         d = getattr(call(model.encode, digits.x_test), "shape", (0, 0))[-1]
         error = _reconstruction_error(model, digits.x_test, d)
-        if error > _mse(digits.x_test, digits.x_train.mean(0).expand_as(digits.x_test)):
+        if error > _mean_image_error():
             raise Wrong(
                 "untrained",
                 _("This model reconstructs digits no better than the mean image. Was it trained?"),
