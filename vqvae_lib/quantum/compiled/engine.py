@@ -1,0 +1,234 @@
+"""The compiled circuit as a torch operation: what is computed, kept and handed back, and when."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vqvae_lib.quantum._checks import check_inputs, check_memory
+from vqvae_lib.quantum.circuit import Circuit
+from vqvae_lib.quantum.compiled import kernels, lanes
+from vqvae_lib.quantum.compiled.program import Program, compile_program
+from vqvae_lib.quantum.compiled.readout import FRAME
+from vqvae_lib.quantum.compiled.resources import Borrowed, run, scratch, threads_for
+from vqvae_lib.quantum.compiled.weights import Prepared, sums_size
+from vqvae_lib.quantum.light_cone import Window, whole
+
+__all__ = ["Compiled", "warm_up"]
+
+# Dtypes whose kernels are compiled, or read from the disk.
+_warm: set[torch.dtype] = set()
+
+
+class _Pattern:
+    """Windows that differ only in where they begin, and what one of them needs."""
+
+    def __init__(self, program: Program, firsts: list[int]) -> None:
+        self.program = program
+        self.firsts = np.array(firsts, np.int64)
+        n, d, steps = program.n, program.n * program.angles, program.steps.size
+        targets = program.bits.size
+        windows = len(firsts)
+        # Rows (see `lanes`) of a state, of the Bloch vectors, of scratch for a thread.
+        self.state_rows = 2 << n
+        self.bloch_rows = 3 * n
+        self.forward_rows = kernels.forward_rows(n, d)
+        self.backward_rows = kernels.backward_rows(n, d, steps)
+        # Shapes of what is prepared and of what is collected.
+        self.phases = (windows, steps, 1 << n)
+        self.turns = (windows, steps * n)
+        self.start = (windows, n, 4)
+        self.frame = (windows, targets, FRAME)
+        self.sums = (windows, sums_size.py_func(steps, n, targets))
+        self.work = windows * (steps + 1) << n
+
+    def prepare(self, weights: np.ndarray, lane: int) -> Prepared:
+        """What depends on the weights alone, see `vqvae_lib.quantum.compiled.weights`."""
+        windows, rows = self.turns
+        kind = weights.dtype
+        prepared = Prepared(
+            np.empty(self.phases, kind),
+            np.empty(self.phases, kind),
+            np.empty((windows, rows * lane), kind),
+            np.empty((windows, rows * lane), kind),
+            np.empty(self.start, kind),
+            np.empty(self.frame, kind),
+        )
+        kernels.prepare_windows(self.program, self.firsts, weights, prepared)
+        return prepared
+
+
+class Compiled:
+    """Backend: ``backend(z, weights) -> features``, by compiled kernels on the CPU.
+
+    Parameters
+    ----------
+    circuit
+        The circuit.
+    windows
+        How it is cut up; None: one state vector of all qubits.
+
+    Raises
+    ------
+    ValueError
+        If the state does not fit into this machine's memory; when called, for tensors that do not
+        fit the circuit or are not on the CPU.
+    """
+
+    name = "compiled"
+
+    def __init__(self, circuit: Circuit, windows: list[Window] | None = None) -> None:
+        self.circuit = circuit
+        windows = whole(circuit) if windows is None else windows
+        self.width = max(window.width for window in windows)
+        self.windows = len(windows)
+        check_memory(circuit, self.width, 1, torch.float32)
+        places: dict[Any, list[int]] = {}
+        for window in windows:
+            places.setdefault(window.pattern, []).append(window.first)
+        self.patterns = [
+            _Pattern(compile_program(circuit, operations, width, targets), firsts)
+            for (width, targets, operations), firsts in places.items()
+        ]
+
+    def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
+        """Features (B, m) of latent vectors (B, d), differentiable once in both arguments."""
+        check_inputs(self.circuit, z, weights)
+        if z.device.type != "cpu":
+            raise ValueError(
+                f"z is on {z.device}: the compiled backend runs on the CPU; use "
+                "backend='statevector' there"
+            )
+        if z.dtype not in _warm:
+            warm_up(z.dtype)
+        return _Simulate.apply(self, z, weights)
+
+
+def warm_up(dtype: torch.dtype, patience: float = 3.0) -> None:
+    """Compile the kernels for a dtype, or read them from the disk; say so if it takes long.
+
+    Parameters
+    ----------
+    dtype
+        torch.float32 or torch.float64.
+    patience
+        Seconds of silence before a line on standard error says what goes on.
+    """
+    _warm.add(dtype)
+    notice = threading.Timer(
+        patience,
+        print,
+        [f"Compiling the quantum kernels for {dtype}: once, about half a minute."],
+        {"file": sys.stderr, "flush": True},
+    )
+    notice.daemon = True
+    notice.start()
+    try:
+        circuit = Circuit(1)
+        with torch.inference_mode(False), torch.enable_grad():
+            z = torch.zeros(1, 1, dtype=dtype, requires_grad=True)
+            weights = torch.zeros(circuit.weight_shape, dtype=dtype)
+            Compiled(circuit)(z, weights).sum().backward()
+    finally:
+        notice.cancel()
+
+
+class _Simulate(torch.autograd.Function):
+    """The autograd function: keeps one final state a sample, whatever the circuit's depth."""
+
+    @staticmethod
+    def forward(ctx: Any, backend: Compiled, z: Tensor, weights: Tensor) -> Tensor:
+        circuit = backend.circuit
+        cos, sin = _half_angles(z.detach().numpy(), circuit)
+        w = np.ascontiguousarray(weights.detach().numpy())
+        batch, kind = len(cos), cos.dtype
+        features = np.zeros((batch, circuit.n_features), kind)
+        ctx.save_for_backward(z, weights)
+        ctx.backend, ctx.kept = backend, []
+        keep = any(ctx.needs_input_grad)
+        if not batch:
+            ctx.arrays = cos, sin, w
+            return torch.from_numpy(features)
+        # The optimiser changes the weights in place, maybe before the way back.
+        ctx.arrays = cos, sin, w.copy() if keep else w
+        check_memory(circuit, backend.width, batch * backend.windows if keep else 1, z.dtype)
+        lane = lanes.width(kind)
+        chunks = -(-batch // lane)
+        groups = min(kernels.GROUPS, chunks)
+        for pattern in backend.patterns:
+            prepared = pattern.prepare(w, lane)
+            threads = threads_for(pattern.work * batch, groups)
+            slots = pattern.firsts.size * chunks if keep else threads
+            states = scratch.take((slots, pattern.state_rows * lane), kind)
+            blochs = np.empty((slots, pattern.bloch_rows * lane), kind)
+            work = scratch.take((threads, pattern.forward_rows * lane), kind)
+            run(
+                kernels.forward, threads, groups, pattern.program, pattern.firsts, prepared,
+                cos, sin, features, states, blochs, keep, work,
+            )  # fmt: skip
+            scratch.give(work)
+            if keep:
+                ctx.kept.append((prepared, Borrowed(states), blochs))
+            else:
+                scratch.give(states)
+        return torch.from_numpy(features)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        z_grad, weights_grad = _back(ctx, grad.detach())
+        if torch.is_grad_enabled():  # create_graph=True
+            z_grad, weights_grad = _Once.apply(*ctx.saved_tensors, z_grad, weights_grad)
+        return None, z_grad, weights_grad
+
+
+class _Once(torch.autograd.Function):
+    """Hands first derivatives on, and says clearly that there is no second one."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, weights: Tensor, *grads: Tensor) -> tuple[Tensor, ...]:
+        return tuple(grad.clone() for grad in grads)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        raise RuntimeError(
+            "the compiled quantum layer has first derivatives only: for second derivatives use "
+            "layer.to_backend('statevector'), which shares the weights (or, for very many "
+            "qubits, layer.to_backend(LightCone(layer.circuit, compiled=False)))"
+        )
+
+
+def _half_angles(z: np.ndarray, circuit: Circuit) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine and sine of half the data's angles, (B, d) each, contiguous."""
+    half = np.multiply(z, 0.5 * circuit.angle_scale, order="C")
+    if circuit.reupload:
+        # Modulo π, so that tan(half/2) stays small: it changes the sign of a sample's state.
+        half -= np.pi * np.rint(half * (1 / np.pi))
+    return np.cos(half), np.sin(half)
+
+
+def _back(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of the loss with respect to z and the weights."""
+    backend, (cos, sin, w) = ctx.backend, ctx.arrays
+    g = np.ascontiguousarray(grad.numpy())
+    batch, kind = len(cos), cos.dtype
+    data_grads, gradient = np.zeros(cos.shape, kind), np.zeros(w.shape, kind)
+    lane = lanes.width(kind)
+    groups = min(kernels.GROUPS, -(-batch // lane))
+    for pattern, (prepared, states, blochs) in zip(backend.patterns, ctx.kept, strict=batch > 0):
+        threads = threads_for(pattern.work * batch, groups)
+        sums = scratch.take((groups, *pattern.sums), kind)
+        work = scratch.take((threads, pattern.backward_rows * lane), kind)
+        run(
+            kernels.backward, threads, groups, pattern.program, pattern.firsts, prepared,
+            cos, sin, g, states.array, blochs, data_grads, sums, work,
+        )  # fmt: skip
+        kernels.collect_windows(pattern.program, pattern.firsts, w, sums, gradient)
+        scratch.give(sums)
+        scratch.give(work)
+    data_grads *= 0.5 * backend.circuit.angle_scale
+    return torch.from_numpy(data_grads), torch.from_numpy(gradient)

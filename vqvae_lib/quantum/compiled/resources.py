@@ -1,0 +1,134 @@
+"""Threads that run the kernels, and memory that they use again.
+
+A forked child (a worker of a DataLoader, for example) inherits neither: threads do not survive a
+fork, and a lock that another thread held would stay shut for ever.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__ = ["Borrowed", "Scratch", "release_scratch", "run", "scratch", "threads_for"]
+
+# Below this many amplitudes times samples times steps, a second thread costs more than it saves.
+_PARALLEL = 1 << 18
+# Bytes of scratch that are kept for the next call.
+_KEEP = 1 << 28
+
+_executor: ThreadPoolExecutor | None = None
+
+
+def threads_for(work: int, parts: int) -> int:
+    """Number of threads for some work that falls into `parts`: at most torch's number."""
+    return 1 if work < _PARALLEL else min(torch.get_num_threads(), parts)
+
+
+def run(kernel: Callable[..., None], threads: int, *args: Any) -> None:
+    """Call ``kernel(thread, threads, *args)`` for each of the threads, of which this is one."""
+    global _executor
+    if threads > 1 and _executor is None:
+        _executor = ThreadPoolExecutor(os.cpu_count(), "vqvae_lib.quantum")
+    others = []
+    if _executor is not None:
+        others = [_executor.submit(kernel, i, threads, *args) for i in range(1, threads)]
+    try:
+        kernel(0, threads, *args)
+    finally:
+        for other in others:
+            other.result()
+
+
+class Scratch:
+    """Memory that is used again: fresh pages from the system cost more than the arithmetic.
+
+    Parameters
+    ----------
+    cap
+        Bytes that are kept at most; what is given back beyond that is freed.
+    """
+
+    def __init__(self, cap: int) -> None:
+        self.cap = cap
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin empty, with a lock that nobody holds."""
+        self.held = 0
+        self._free: dict[tuple[tuple[int, ...], np.dtype], list[np.ndarray]] = {}
+        # A garbage collection inside `give` may call `give` again (see `Borrowed`).
+        self._lock = threading.RLock()
+
+    def take(self, shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
+        """Hand out an array with arbitrary content."""
+        with self._lock:
+            free = self._free.get((shape, kind))
+            if free:
+                array = free.pop()
+                self.held -= array.nbytes
+                return array
+        # Rows begin at cache lines.
+        size = math.prod(shape)
+        room = np.empty(size + 64 // kind.itemsize, kind)
+        offset = -room.ctypes.data % 64 // kind.itemsize
+        return room[offset : offset + size].reshape(shape)
+
+    def give(self, array: np.ndarray) -> None:
+        """Keep an array for the next who asks for its shape; make room for it, or let it go."""
+        with self._lock:
+            if array.nbytes > self.cap:
+                return
+            while self.held + array.nbytes > self.cap:
+                self._drop_oldest()
+            self._free.setdefault((array.shape, array.dtype), []).append(array)
+            self.held += array.nbytes
+
+    def _drop_oldest(self) -> None:
+        shape = next(iter(self._free))
+        free = self._free[shape]
+        if free:
+            self.held -= free.pop().nbytes
+        if not free:
+            del self._free[shape]
+
+    def release(self) -> None:
+        """Free all that is kept."""
+        with self._lock:
+            self._free.clear()
+            self.held = 0
+
+
+class Borrowed:
+    """Memory that goes back to the scratch together with the graph that holds it."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __del__(self) -> None:
+        scratch.give(self.array)
+
+
+scratch = Scratch(_KEEP)
+
+
+def release_scratch() -> None:
+    """Give memory that is kept for the next call of a compiled circuit back to the system."""
+    scratch.release()
+
+
+def _after_fork() -> None:
+    """Begin anew in a forked child."""
+    global _executor
+    _executor = None
+    scratch.reset()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_after_fork)

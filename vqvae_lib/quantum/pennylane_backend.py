@@ -1,0 +1,209 @@
+"""The same circuit on PennyLane's devices: other simulators, shots, noise, hardware.
+
+A device is named by PennyLane's own string ("default.qubit", "lightning.qubit", or what a plugin
+of a hardware vendor registers), and gets the same weights as the other backends. Slower than they
+are, this is the way to shots, noise and quantum computers, and the oracle of the library's tests.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vqvae_lib.quantum._checks import check_inputs
+from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Rotate
+
+__all__ = ["PennyLane", "draw"]
+
+
+class PennyLane:
+    """Backend: ``backend(z, weights) -> features``, by a QNode on any PennyLane device.
+
+    Parameters
+    ----------
+    circuit
+        The circuit.
+    device
+        A device's name, such as "default.qubit", or a device with at least the circuit's qubits.
+    shots
+        Repetitions N_shots of every measurement; None: exact expectation values.
+    seed
+        Of the shots. The same seed gives the same outcomes, call after call, in a new backend.
+    diff_method
+        PennyLane's name of a way to differentiate: "backprop", "adjoint", "parameter-shift", …
+        "best": what PennyLane takes for the device. Only "backprop" runs a batch at once; with
+        all others the samples are run one by one.
+    noise
+        A `qml.NoiseModel` that adds noise to the circuit's gates; the device has to know noise,
+        as "default.mixed" does.
+    **options
+        Further arguments of the device.
+
+    Raises
+    ------
+    ImportError
+        If PennyLane is not installed.
+    ValueError
+        If there is no such device, it refuses an option, or `shots` is no positive number.
+
+    Examples
+    --------
+    >>> import torch
+    >>> circuit = Circuit(2, 2, readout="Z")
+    >>> backend = PennyLane(circuit, "default.qubit", shots=1000, seed=0)
+    >>> features = backend(torch.zeros(1, 2), torch.zeros(circuit.weight_shape))
+    >>> bool(features.abs().max() < 0.2)
+    True
+    """
+
+    name = "pennylane"
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        device: Any = "default.qubit",
+        *,
+        shots: int | None = None,
+        seed: int = 0,
+        diff_method: str = "best",
+        noise: Any = None,
+        **options: Any,
+    ) -> None:
+        if shots is not None and (
+            isinstance(shots, bool) or not isinstance(shots, int) or shots < 1
+        ):
+            raise ValueError(f"shots={shots!r}: expected a whole number of at least 1, or None")
+        if shots is not None and diff_method in ("backprop", "adjoint"):
+            raise ValueError(
+                f"diff_method={diff_method!r} needs exact expectation values, and shots={shots}: "
+                "expected 'parameter-shift', or shots=None"
+            )
+        if not isinstance(device, str) and (options or (shots is not None and seed != 0)):
+            raise ValueError(
+                "device is a device already: its options, a seed among them, are given where it "
+                f"is made; got {sorted(options) or ['seed']}"
+            )
+        self.circuit, self.device, self.shots, self.seed = circuit, device, shots, seed
+        self.diff_method, self.noise, self.options = diff_method, noise, options
+        self._qnode = self._make_qnode()
+
+    def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
+        """Features (B, m) of latent vectors (B, d), with weights `circuit.weight_shape`."""
+        check_inputs(self.circuit, z, weights)
+        if not len(z):  # no sample to run, but gradients (of zero) are still asked for
+            return z.new_zeros(0, self.circuit.n_features) + 0 * (z.sum() + weights.sum())
+        if self._broadcasts(z, weights):
+            features = torch.stack(self._qnode(z, weights), -1)
+        else:
+            features = torch.stack([torch.stack(self._qnode(row, weights)) for row in z])
+        return features.to(z.dtype)
+
+    def _broadcasts(self, z: Tensor, weights: Tensor) -> bool:
+        """Whether a whole batch can be one run."""
+        method = self.diff_method
+        if method == "best" and self.noise is None:
+            import pennylane as qml
+
+            method = qml.workflow.get_best_diff_method(self._qnode)(z[0], weights)
+        return method == "backprop" and self.noise is None
+
+    def _make_qnode(self) -> Any:
+        qml = _pennylane()
+        n = self.circuit.n_qubits
+        device = self.device
+        if isinstance(device, str):
+            seed = {} if self.shots is None else {"seed": self.seed}
+            try:
+                device = qml.device(device, wires=n, **seed, **self.options)
+            except (qml.exceptions.DeviceError, TypeError) as error:
+                raise ValueError(
+                    f"device={device!r} with {seed | self.options}: PennyLane says: {error}"
+                ) from error
+        qnode = qml.QNode(
+            lambda z, weights: _run(self.circuit, z, weights),
+            device,
+            interface="torch",
+            diff_method=self.diff_method,
+            shots=self.shots,
+        )
+        return qnode if self.noise is None else qml.add_noise(qnode, self.noise)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what does not pickle and can be made anew."""
+        return {name: value for name, value in self.__dict__.items() if name != "_qnode"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._qnode = self._make_qnode()
+
+
+def draw(circuit: Circuit, *, figure: bool = False) -> Any:
+    """Draw a circuit, by PennyLane.
+
+    Parameters
+    ----------
+    circuit
+        The circuit.
+    figure
+        Whether to draw with matplotlib.
+
+    Returns
+    -------
+    str or (Figure, Axes)
+        A drawing in characters, or one by matplotlib.
+
+    Examples
+    --------
+    >>> print(draw(Circuit(2, 2, "zero", space_layers=0, readout="Z")))
+    0: ──RY─╭●──Rot─┤  <Z>
+    1: ──RY─╰X──Rot─┤  <Z>
+    """
+    qml = _pennylane()
+    z, weights = torch.zeros(circuit.latent_dim or 0), torch.zeros(circuit.weight_shape)
+
+    def function() -> Any:
+        return _run(circuit, z, weights)
+
+    if figure:
+        return qml.draw_mpl(function, wire_order=range(circuit.n_qubits))()
+    return qml.draw(function, decimals=None, wire_order=range(circuit.n_qubits))()
+
+
+def _run(circuit: Circuit, z: Tensor, weights: Tensor) -> list[Any]:
+    """Write the circuit down in PennyLane's gates; z is (d,), or (B, d) for a batch."""
+    qml = _pennylane()
+    n = circuit.n_qubits
+    angles = (circuit.angle_scale * z).reshape(*z.shape[:-1], n, -1)  # (..., n, 1 or 2)
+    entangle = qml.CNOT if circuit.gate == "CNOT" else qml.CZ
+    first = qml.RX if circuit.embedding == "RX" else qml.RY
+    if circuit.initial == "superposition":
+        for qubit in range(n):
+            qml.Hadamard(qubit)
+    for operation in circuit.operations():
+        match operation:
+            case Embed():
+                for qubit in range(n):
+                    first(angles[..., qubit, 0], qubit)
+                    if circuit.embedding == "RY+RZ":
+                        qml.RZ(angles[..., qubit, 1], qubit)
+            case Rotate(row):
+                for qubit in range(n):
+                    qml.Rot(*weights[row, qubit], qubit)
+            case Entangle(pairs):
+                for pair in pairs:
+                    entangle(pair)
+    observables = {"Z": qml.Z, "X": qml.X}
+    return [qml.expval(observables[o](qubit)) for qubit in range(n) for o in circuit.readout]
+
+
+def _pennylane() -> Any:
+    """PennyLane, which takes seconds to import, when it is first needed."""
+    try:
+        import pennylane
+    except ImportError as error:
+        raise ImportError(
+            "backend='pennylane' and drawing need PennyLane: pip install pennylane"
+        ) from error
+    return pennylane

@@ -1,0 +1,215 @@
+"""The reference simulator: a circuit, gate by gate, in plain torch.
+
+It is written to be read, and chapter 4 builds it line by line. It runs on any device, in float32
+and float64, and can be differentiated as often as torch can. The compiled backend and the light
+cones give the same numbers.
+
+A state of n qubits is a tensor of shape (B, 2**n): amplitude k belongs to the basis state whose
+bits are k written in binary, with qubit 0 first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vqvae_lib.quantum._checks import check_inputs, check_memory
+from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Operation, Rotate
+
+__all__ = [
+    "StateVector",
+    "apply_gate",
+    "cnot",
+    "cz",
+    "evolve",
+    "expectation_x",
+    "expectation_z",
+    "measure",
+    "rot",
+    "rx",
+    "ry",
+    "rz",
+]
+
+
+# ------------------------------------------------------------------------------------- gates
+
+
+def ry(angle: Tensor) -> Tensor:
+    """RY(t): a rotation by t about the y axis. Angles (...,), gates (..., 2, 2), complex."""
+    c, s = torch.cos(angle / 2), torch.sin(angle / 2)
+    return _matrix(c, -s, s, c)
+
+
+def rx(angle: Tensor) -> Tensor:
+    """RX(t): a rotation by t about the x axis. Angles (...,), gates (..., 2, 2)."""
+    c, s = torch.cos(angle / 2), -1j * torch.sin(angle / 2)
+    return _matrix(c, s, s, c)
+
+
+def rz(angle: Tensor) -> Tensor:
+    """RZ(t): a rotation by t about the z axis. Angles (...,), gates (..., 2, 2)."""
+    phase = torch.exp(-0.5j * angle)
+    zero = torch.zeros_like(phase)
+    return _matrix(phase, zero, zero, phase.conj())
+
+
+def rot(angles: Tensor) -> Tensor:
+    """Rot(φ, θ, ω) = RZ(ω) RY(θ) RZ(φ). Angles (..., 3), gates (..., 2, 2)."""
+    phi, theta, omega = angles.unbind(-1)
+    return rz(omega) @ ry(theta) @ rz(phi)
+
+
+def _matrix(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+    """Entries (...,) of the rows (a, b) and (c, d), as complex matrices (..., 2, 2)."""
+    rows = torch.stack([torch.stack([a, b], -1), torch.stack([c, d], -1)], -2)
+    return rows if rows.is_complex() else torch.complex(rows, torch.zeros_like(rows))
+
+
+def apply_gate(state: Tensor, gate: Tensor, qubit: int) -> Tensor:
+    """Apply a one-qubit gate.
+
+    Parameters
+    ----------
+    state
+        (B, 2**n).
+    gate
+        (2, 2), the same for all samples, or (B, 2, 2), one for each.
+    qubit
+        Which qubit, counted from 0.
+
+    Returns
+    -------
+    Tensor
+        (B, 2**n).
+    """
+    a, b = _split(state, qubit)  # amplitudes where the qubit is 0, where it is 1
+    g = gate[..., None, None]  # (2, 2, 1, 1) or (B, 2, 2, 1, 1)
+    g = g.movedim((-4, -3), (0, 1))  # (2, 2, 1, 1) or (2, 2, B, 1, 1)
+    zero, one = g[0, 0] * a + g[0, 1] * b, g[1, 0] * a + g[1, 1] * b
+    return torch.stack([zero, one], 2).reshape(state.shape)
+
+
+def cnot(state: Tensor, control: int, target: int) -> Tensor:
+    """Flip the target qubit where the control qubit is 1; (B, 2**n) to (B, 2**n)."""
+    k, n = _basis(state)
+    controlled = k >> (n - 1 - control) & 1
+    return state[:, k ^ (controlled << (n - 1 - target))]
+
+
+def cz(state: Tensor, control: int, target: int) -> Tensor:
+    """Change the sign where both qubits are 1; (B, 2**n) to (B, 2**n)."""
+    k, n = _basis(state)
+    both = k >> (n - 1 - control) & k >> (n - 1 - target) & 1
+    return state * (1 - 2 * both)
+
+
+# -------------------------------------------------------------------------------- measurement
+
+
+def expectation_z(state: Tensor, qubit: int) -> Tensor:
+    """⟨Z⟩ of a qubit: the probability of 0 minus that of 1; (B, 2**n) to (B,)."""
+    a, b = _split(state, qubit)
+    return (a.abs() ** 2 - b.abs() ** 2).sum((1, 2))
+
+
+def expectation_x(state: Tensor, qubit: int) -> Tensor:
+    """⟨X⟩ of a qubit: X exchanges the amplitudes a and b, so it is Σ 2 Re(a* b)."""
+    a, b = _split(state, qubit)
+    return 2 * (a.conj() * b).real.sum((1, 2))
+
+
+# --------------------------------------------------------------------------------- the circuit
+
+
+def evolve(circuit: Circuit, operations: Sequence[Operation], z: Tensor, weights: Tensor) -> Tensor:
+    """Carry out a list of operations on the initial state.
+
+    Parameters
+    ----------
+    circuit
+        Tells initial state, embedding, scale and gate.
+    operations
+        `circuit.operations()`, or those inside a window of n of its qubits.
+    z
+        (B, n) or (B, 2n), latent coordinates of these qubits.
+    weights
+        (layers, n, 3), angles in radians.
+
+    Returns
+    -------
+    Tensor
+        (B, 2**n), complex.
+    """
+    n = weights.shape[1]
+    dtype = torch.complex64 if z.dtype == torch.float32 else torch.complex128
+    state = torch.zeros(len(z), 2**n, dtype=dtype, device=z.device)
+    if circuit.initial == "superposition":
+        state = state + 2 ** (-n / 2)
+    else:
+        state[:, 0] = 1
+    angles = (circuit.angle_scale * z).reshape(len(z), n, -1)  # (B, n, 1 or 2)
+    first = rx if circuit.embedding == "RX" else ry
+    gate = cnot if circuit.gate == "CNOT" else cz
+    for operation in operations:
+        match operation:
+            case Embed():
+                for qubit in range(n):
+                    state = apply_gate(state, first(angles[:, qubit, 0]), qubit)
+                    if circuit.embedding == "RY+RZ":
+                        state = apply_gate(state, rz(angles[:, qubit, 1]), qubit)
+            case Rotate(row):
+                for qubit in range(n):
+                    state = apply_gate(state, rot(weights[row, qubit]), qubit)
+            case Entangle(pairs):
+                for control, target in pairs:
+                    state = gate(state, control, target)
+    return state
+
+
+def measure(state: Tensor, qubits: Sequence[int], readout: str) -> Tensor:
+    """Measure some qubits: (B, 2**n) to (B, len(qubits) · len(readout))."""
+    observables = {"Z": expectation_z, "X": expectation_x}
+    return torch.stack([observables[o](state, q) for q in qubits for o in readout], 1)
+
+
+class StateVector:
+    """Backend: ``backend(z, weights) -> features``, by the reference simulator.
+
+    Parameters
+    ----------
+    circuit
+        The circuit.
+
+    Raises
+    ------
+    ValueError
+        If one state does not fit into this machine's memory, or later a batch of them.
+    """
+
+    name = "statevector"
+
+    def __init__(self, circuit: Circuit) -> None:
+        check_memory(circuit, circuit.n_qubits, 1, torch.float32)
+        self.circuit = circuit
+
+    def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
+        """Features (B, m) of latent vectors (B, d), with weights `circuit.weight_shape`."""
+        check_inputs(self.circuit, z, weights)
+        check_memory(self.circuit, self.circuit.n_qubits, len(z), z.dtype)
+        state = evolve(self.circuit, self.circuit.operations(), z, weights)
+        return measure(state, range(self.circuit.n_qubits), self.circuit.readout)
+
+
+def _split(state: Tensor, qubit: int) -> tuple[Tensor, Tensor]:
+    """Amplitudes where a qubit is 0 and where it is 1: each (B, 2**qubit, 2**(n - 1 - qubit))."""
+    a, b = state.reshape(len(state), 2**qubit, 2, -1).unbind(2)
+    return a, b
+
+
+def _basis(state: Tensor) -> tuple[Tensor, int]:
+    """Numbers k of the basis states, (2**n,), and n. Bit n - 1 - q of k belongs to qubit q."""
+    size = state.shape[1]
+    return torch.arange(size, device=state.device), size.bit_length() - 1
