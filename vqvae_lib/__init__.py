@@ -17,6 +17,7 @@ from vqvae_lib.data import (
 )
 from vqvae_lib.metrics import PCA, knn_accuracy, mse, pca, pca_floor, principal_angles
 from vqvae_lib.networks import ConvDecoder, ConvEncoder, mlp
+from vqvae_lib.quantum import Circuit, QuantumLayer
 from vqvae_lib.training import History, TrainingDiverged, cosine, fit
 
 __version__ = "0.1.0"
@@ -24,12 +25,14 @@ __version__ = "0.1.0"
 __all__ = [
     "PCA",
     "Autoencoder",
+    "Circuit",
     "ConvDecoder",
     "ConvEncoder",
     "DenoisingAutoencoder",
     "History",
     "ImageData",
     "LinearAutoencoder",
+    "QuantumLayer",
     "TrainingDiverged",
     "binarise",
     "cosine",

@@ -85,7 +85,8 @@ class QuantumLayer(nn.Module):
         d = self.circuit.latent_dim
         if z.ndim == 0 or z.shape[-1] != d:
             raise ValueError(f"z has shape {tuple(z.shape)}: expected (..., {d})")
-        return self.backend(z.reshape(-1, d), self.weights).reshape(*z.shape[:-1], -1)
+        features = self.backend(z.reshape(-1, d), self.weights)
+        return features.reshape(*z.shape[:-1], self.circuit.n_features)
 
     def to_backend(self, backend: str | Backend, **options: Any) -> QuantumLayer:
         """Make a layer that runs on another backend and shares this one's weights.

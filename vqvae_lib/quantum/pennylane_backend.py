@@ -7,6 +7,8 @@ are, this is the way to shots, noise and quantum computers, and the oracle of th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -94,10 +96,11 @@ class PennyLane:
         check_inputs(self.circuit, z, weights)
         if not len(z):  # no sample to run, but gradients (of zero) are still asked for
             return z.new_zeros(0, self.circuit.n_features) + 0 * (z.sum() + weights.sum())
-        if self._broadcasts(z, weights):
-            features = torch.stack(self._qnode(z, weights), -1)
-        else:
-            features = torch.stack([torch.stack(self._qnode(row, weights)) for row in z])
+        with _default_dtype(z.dtype):
+            if self._broadcasts(z, weights):
+                features = torch.stack(self._qnode(z, weights), -1)
+            else:
+                features = torch.stack([torch.stack(self._qnode(row, weights)) for row in z])
         return features.to(z.dtype)
 
     def _broadcasts(self, z: Tensor, weights: Tensor) -> bool:
@@ -196,6 +199,17 @@ def _run(circuit: Circuit, z: Tensor, weights: Tensor) -> list[Any]:
                     entangle(pair)
     observables = {"Z": qml.Z, "X": qml.X}
     return [qml.expval(observables[o](qubit)) for qubit in range(n) for o in circuit.readout]
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Set torch's default for a while: some devices return Python numbers, which take it on."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _pennylane() -> Any:

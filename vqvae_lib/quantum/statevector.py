@@ -150,7 +150,7 @@ def evolve(circuit: Circuit, operations: Sequence[Operation], z: Tensor, weights
         state = state + 2 ** (-n / 2)
     else:
         state[:, 0] = 1
-    angles = (circuit.angle_scale * z).reshape(len(z), n, -1)  # (B, n, 1 or 2)
+    angles = circuit.angle_scale * z.reshape(len(z), n, circuit.angles_per_qubit)
     first = rx if circuit.embedding == "RX" else ry
     gate = cnot if circuit.gate == "CNOT" else cz
     for operation in operations:
@@ -205,7 +205,8 @@ class StateVector:
 
 def _split(state: Tensor, qubit: int) -> tuple[Tensor, Tensor]:
     """Amplitudes where a qubit is 0 and where it is 1: each (B, 2**qubit, 2**(n - 1 - qubit))."""
-    a, b = state.reshape(len(state), 2**qubit, 2, -1).unbind(2)
+    left = 2**qubit
+    a, b = state.reshape(len(state), left, 2, state.shape[1] // (2 * left)).unbind(2)
     return a, b
 
 
