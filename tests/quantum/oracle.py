@@ -102,9 +102,9 @@ def with_gradients(function, z, weights, seeds):
 
 
 @st.composite
-def circuits(draw, n_qubits=st.integers(1, 10)):
+def circuits(draw, widest=10):
     """Any circuit that is not refused."""
-    n = draw(n_qubits)
+    n = draw(st.integers(1, widest))
     initial = draw(st.sampled_from(["superposition", "zero"]))
     embeddings = ["RY", "RY+RZ"] if initial == "superposition" else ["RX", "RY", "RY+RZ"]
     encoder, space = draw(st.integers(0, 2)), draw(st.integers(0, 3))

@@ -46,7 +46,7 @@ def test_every_backend_gives_pennylanes_numbers(circuit, B, seed):
         assert_close([tensor.double() for tensor in got], wanted, 1e-5)
 
 
-@given(circuits(st.integers(1, 4)), st.integers(0, 3), st.integers(0, 2**31))
+@given(circuits(widest=4), st.integers(0, 3), st.integers(0, 2**31))
 @settings(max_examples=25, deadline=None, derandomize=True)
 @pytest.mark.parametrize("device", ["default.qubit", "lightning.qubit"])
 def test_the_pennylane_backend_runs_the_same_circuit(device, circuit, B, seed):

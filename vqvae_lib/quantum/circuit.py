@@ -144,9 +144,10 @@ class Circuit:
             if value not in options:
                 listed = ", ".join(repr(option) for option in options)
                 raise ValueError(f"{name}={value!r}: expected one of {listed}")
-        if not 0 < abs(self.angle_scale) < float("inf"):
+        scale = self.angle_scale
+        if not isinstance(scale, int | float) or not 0 < abs(scale) < float("inf"):
             raise ValueError(
-                f"angle_scale={self.angle_scale!r}: expected a finite number, and not 0, with "
+                f"angle_scale={scale!r}: expected a finite number, and not 0, with "
                 "which no data would enter the circuit"
             )
         self._settle_embedding()

@@ -205,10 +205,11 @@ class _Once(torch.autograd.Function):
 def _half_angles(z: np.ndarray, circuit: Circuit) -> tuple[np.ndarray, np.ndarray]:
     """Cosine and sine of half the data's angles, (B, d) each, contiguous."""
     half = np.multiply(z, 0.5 * circuit.angle_scale, order="C")
-    if circuit.reupload:
-        # Modulo π, so that tan(half/2) stays small: it changes the sign of a sample's state.
-        half -= np.pi * np.rint(half * (1 / np.pi))
-    return np.cos(half), np.sin(half)
+    with np.errstate(invalid="ignore"):  # infinite data gives NaN, as in torch, and silently
+        if circuit.reupload:
+            # Modulo π, so that tan(half/2) stays small: it changes the sign of a sample's state.
+            half -= np.pi * np.rint(half * (1 / np.pi))
+        return np.cos(half), np.sin(half)
 
 
 def _back(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:

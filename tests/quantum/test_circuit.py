@@ -1,0 +1,96 @@
+"""The description of a circuit: what it counts, prints and refuses."""
+
+import dataclasses
+import re
+
+import pytest
+
+from vqvae_lib import Circuit
+
+
+def test_it_is_a_value_that_cannot_be_changed():
+    assert Circuit(4, 8) == Circuit(4, embedding="RY+RZ")
+    assert hash(Circuit(4, 8)) == hash(Circuit(4, embedding="RY+RZ"))
+    assert Circuit(4) != Circuit(4, gate="CZ")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Circuit(4).n_qubits = 5
+    deeper = dataclasses.replace(Circuit(4, 8), space_layers=5)
+    assert deeper.weight_shape == (6, 4, 3)
+    assert deeper.latent_dim == 8
+
+
+@pytest.mark.parametrize(
+    ("circuit", "d", "m", "shape"),
+    [
+        (Circuit(10, 20), 20, 20, (3, 10, 3)),  # the article's VQVAE(784, 400, 20, 10)
+        (Circuit(50, 100), 100, 100, (3, 50, 3)),  # and its case of 1000 dimensions
+        (Circuit(5), 5, 10, (3, 5, 3)),
+        (Circuit(5, readout="Z", space_layers=0), 5, 5, (1, 5, 3)),
+        (Circuit.strongly_entangling(6, 4), 6, 6, (4, 6, 3)),
+    ],
+)
+def test_sizes(circuit, d, m, shape):
+    assert (circuit.latent_dim, circuit.n_features, circuit.weight_shape) == (d, m, shape)
+
+
+def test_light_cones_have_the_width_that_counting_gives():
+    # One sublayer of neighbours takes in one qubit more on one side: four make at most eight.
+    assert max(Circuit(50, 100).light_cone_widths) == 8
+    for sublayers in range(1, 7):
+        circuit = Circuit(40, encoder_layers=0, space_layers=sublayers, decoder_layers=0)
+        # A measured qubit that the last sublayer pairs up gains a neighbour from each sublayer.
+        assert max(circuit.light_cone_widths) == 2 * sublayers
+    assert set(Circuit(9, entangler="none").light_cone_widths) == {1}
+    assert set(Circuit(9, entangler="ring").light_cone_widths) == {9}
+    assert list(Circuit(6, encoder_layers=0, space_layers=1, decoder_layers=0).light_cone(3)) == [
+        2,
+        3,
+    ]
+
+
+def test_it_prints_what_it_does():
+    said = str(Circuit(4, 8, angle_scale=0.3, mirror=True))
+    assert "4 qubits in uniform superposition, 8 latent coordinates -> 8 features" in said
+    assert "RY(0.3 z[2i]) RZ(0.3 z[2i+1])" in said
+    assert "mirrored" in said
+    said = str(Circuit.strongly_entangling(1, 2, reupload=True))
+    assert "1 qubit in |0...0>, 1 latent coordinate -> 1 feature" in said
+    assert "RX(1 z[i]) on each qubit, before each layer of the space" in said
+    assert "2 x (Rot on each qubit, ring layer of CNOT)" in said
+    assert "Rot on each qubit)" not in str(Circuit(3, entangler="none")).split("readout")[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"n_qubits": 0}, "n_qubits=0: expected a whole number of at least 1"),
+        ({"n_qubits": 2.0}, "n_qubits=2.0: expected a whole number"),
+        ({"n_qubits": True}, "n_qubits=True: expected a whole number"),
+        (
+            {"latent_dim": 7},
+            "latent_dim=7 does not fit 5 qubits: expected 5 (one angle a qubit) or 10 (two)",
+        ),
+        ({"space_layers": -1}, "space_layers=-1: expected a whole number of at least 0"),
+        ({"encoder_layers": "1"}, "encoder_layers='1': expected a whole number"),
+        ({"initial": "plus"}, "initial='plus': expected one of 'superposition', 'zero'"),
+        ({"embedding": "RZ"}, "embedding='RZ': expected one of None, 'RY', 'RX', 'RY+RZ'"),
+        ({"entangler": "all"}, "entangler='all': expected one of 'ring', 'brickwork', 'none'"),
+        ({"gate": "CY"}, "gate='CY': expected one of 'CNOT', 'CZ'"),
+        ({"readout": "X"}, "readout='X': expected one of 'Z', 'ZX'"),
+        ({"angle_scale": 0.0}, "angle_scale=0.0: expected a finite number, and not 0"),
+        ({"angle_scale": float("nan")}, "angle_scale=nan: expected a finite number"),
+        ({"angle_scale": "1"}, "angle_scale='1': expected a finite number"),
+        ({"embedding": "RX"}, "embedding='RX' does nothing on initial='superposition'"),
+        (
+            {"embedding": "RY", "latent_dim": 10},
+            "embedding='RY' takes 1 angle(s) a qubit: expected latent_dim=5 for 5 qubits, got 10",
+        ),
+        ({"space_layers": 0, "decoder_layers": 0}, "leave no trainable gate"),
+        ({"mirror": True, "reupload": True}, "mirror=True needs reupload=False"),
+        ({"mirror": True, "space_layers": 3}, "is odd: expected an even sum"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_with_the_reason(options, told):
+    with pytest.raises(ValueError, match=re.escape(told)):
+        Circuit(**({"n_qubits": 5} | options))

@@ -1,0 +1,322 @@
+"""The layer inside torch models: everything that a layer is expected to put up with."""
+
+import copy
+import io
+import pickle
+import re
+
+import joblib
+import pytest
+import torch
+from torch import nn
+
+import vqvae_lib
+from vqvae_lib import Circuit, QuantumLayer
+from vqvae_lib.quantum import LightCone, PennyLane, StateVector, backends
+from vqvae_lib.quantum.layer import initial_weights
+
+CIRCUIT = Circuit(4, 8)
+EXACT = ("auto", "statevector", "compiled", "light_cone", "pennylane")
+
+
+def make_layer(backend="auto", circuit=CIRCUIT, **options):
+    generator = torch.Generator().manual_seed(0)
+    return QuantumLayer(circuit, backend, generator=generator, **options)
+
+
+@pytest.fixture(params=EXACT)
+def layer(request):
+    return make_layer(request.param)
+
+
+@pytest.fixture
+def z():
+    return torch.randn(5, 8, generator=torch.Generator().manual_seed(1))
+
+
+def test_it_trains_inside_a_model(layer, z):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 8), layer, nn.Linear(8, 1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    x = torch.randn(20, 3)
+    losses = []
+    for _step in range(30):
+        loss = (model(x) - x.sum(1, keepdim=True).sin()).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    assert [name for name, _ in layer.named_parameters()] == ["weights"]
+
+
+def test_the_weights_travel(layer, z):
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    other = make_layer(circuit=CIRCUIT, init="random")
+    assert not torch.allclose(other(z), layer(z), atol=1e-3)
+    other.load_state_dict(torch.load(file))
+    assert torch.allclose(other(z), layer(z), atol=1e-6)
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_are_equal_and_apart(layer, z, twin):
+    other = twin(layer)
+    assert torch.equal(other(z), layer(z))
+    with torch.no_grad():
+        other.weights.add_(1)
+    assert not torch.allclose(other(z), layer(z), atol=1e-3)
+
+
+def test_backends_share_the_same_parameter(layer, z):
+    layer.eval()
+    for name in EXACT:
+        other = layer.to_backend(name)
+        assert other.weights is layer.weights
+        assert not other.training
+        assert torch.allclose(other(z), layer(z), atol=1e-6)
+    with torch.no_grad():
+        layer.weights.add_(0.5)
+    assert torch.allclose(other(z), layer(z), atol=1e-6)
+    shots = layer.to_backend("pennylane", shots=100, seed=1)
+    assert 0 < (shots(z) - layer(z)).abs().max() < 0.6
+
+
+def test_no_gradient_is_needed_anywhere(layer, z):
+    wanted = layer(z)
+    assert wanted.requires_grad
+    with torch.inference_mode():
+        assert torch.allclose(layer(z), wanted, atol=1e-6)
+    with torch.no_grad():
+        assert not layer(z).requires_grad
+    layer.eval().requires_grad_(False)
+    assert not layer(z).requires_grad
+    # Frozen weights still hand gradients on to what comes before.
+    z.requires_grad_()
+    layer(z).sum().backward()
+    assert z.grad.abs().max() > 0
+    assert layer.weights.grad is None
+
+
+@pytest.mark.parametrize("shape", [(0, 8), (1, 8), (8,), (2, 3, 8), (2, 0, 8)])
+def test_any_leading_dimensions(layer, shape):
+    z = torch.randn(shape, requires_grad=True)
+    o = layer(z)
+    assert o.shape == (*shape[:-1], 8)
+    o.sum().backward()
+    assert z.grad.shape == shape
+    assert layer.weights.grad.shape == CIRCUIT.weight_shape
+    if o.numel():
+        flat = make_layer("statevector")(z.detach().reshape(-1, 8))
+        assert torch.allclose(o.detach().reshape(-1, 8), flat, atol=1e-6)
+
+
+def test_strides_do_not_matter(layer, z):
+    wanted = layer(z)
+    for other in (z.t().contiguous().t(), z.repeat_interleave(2, 1)[:, ::2], torch.cat([z, z])[5:]):
+        assert torch.equal(layer(other), wanted)
+    assert torch.equal(layer(z.expand(1, 5, 8))[0], wanted)
+    seed = torch.randn(8, 5).t()
+    (strided,) = torch.autograd.grad(wanted, layer.weights, seed, retain_graph=True)
+    (plain,) = torch.autograd.grad(wanted, layer.weights, seed.contiguous())
+    assert torch.equal(strided, plain)
+
+
+def test_float64(layer, z):
+    layer.double()
+    assert layer(z.double()).dtype == torch.float64
+    with pytest.raises(TypeError, match=r"z has dtype torch.float32, weights torch.float64"):
+        layer(z)
+
+
+class Features(torch.utils.data.Dataset):
+    """Rows that a worker passes through the layer."""
+
+    def __init__(self, layer, rows):
+        self.layer, self.rows = layer, rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, i):
+        with torch.no_grad():
+            return self.layer(self.rows[i])
+
+
+def test_workers_of_a_data_loader(layer, z):
+    wanted = layer(z).detach()
+    loader = torch.utils.data.DataLoader(Features(layer, z), batch_size=2, num_workers=2)
+    assert torch.allclose(torch.cat(list(loader)), wanted, atol=1e-6)
+
+
+def test_processes_of_joblib(layer, z):
+    features = joblib.Parallel(n_jobs=2)(joblib.delayed(layer)(row) for row in z.split(3))
+    assert torch.allclose(torch.cat(features), layer(z), atol=1e-6)
+
+
+# --------------------------------------------------------------------------- initialisations
+
+
+def test_random_weights_are_uniform_angles():
+    weights = initial_weights(
+        Circuit(50, 100, space_layers=20), "random", generator=torch.Generator().manual_seed(0)
+    )
+    assert 0 <= weights.min() < 0.02
+    assert 2 * torch.pi - 0.02 < weights.max() < 2 * torch.pi
+    assert abs(weights.mean() - torch.pi) < 0.15
+
+
+def test_the_generator_decides():
+    first, second = make_layer().weights, make_layer().weights
+    assert torch.equal(first, second)
+    torch.manual_seed(0)
+    assert not torch.equal(
+        make_layer(generator=None).weights if False else first, QuantumLayer(CIRCUIT).weights
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "features"),
+    [
+        ({"embedding": "RY+RZ"}, lambda t, u: (-t.sin(), t.cos() * u.sin())),
+        ({"embedding": "RY"}, lambda t, _: (-t.sin(), t.cos())),
+        ({"initial": "zero", "embedding": "RY"}, lambda t, _: (t.sin(), -t.cos())),
+        ({"initial": "zero", "embedding": "RX"}, lambda t, _: (t.sin(), t * 0)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("cancel", [{"mirror": True}, {"entangler": "none"}], ids=str)
+def test_the_identity_start_hands_the_code_on(options, features, cancel):
+    circuit = Circuit(3, angle_scale=0.7, **options, **cancel)
+    layer = QuantumLayer(circuit, "statevector", init="identity")
+    z = torch.randn(4, circuit.latent_dim)
+    t, u = (0.7 * z.reshape(4, 3, -1)[:, :, i] for i in (0, -1))
+    wanted = torch.stack(features(t, u), 2).reshape(4, 6)
+    if options.get("embedding") != "RX":
+        assert torch.allclose(layer(z), wanted, atol=1e-6)
+    else:
+        assert torch.allclose(layer(z)[:, ::2], wanted[:, ::2], atol=1e-6)
+
+
+def test_a_chart_has_a_slope_in_every_coordinate():
+    """A chart reads the code to first order; random weights scramble it."""
+    circuit = Circuit(4, 8, mirror=True)
+
+    def slope(init, seed):
+        generator = torch.Generator().manual_seed(seed)
+        layer = QuantumLayer(circuit, "statevector", init=init, generator=generator)
+        jacobian = torch.autograd.functional.jacobian(lambda z: layer(z[None])[0], torch.zeros(8))
+        return torch.linalg.svdvals(jacobian)[-1].item()
+
+    charts = [slope("chart", seed) for seed in range(8)]
+    random = [slope("random", seed) for seed in range(8)]
+    assert min(charts) > 0.3
+    assert sum(random) < 0.5 * sum(charts)
+
+
+def test_the_default_is_a_chart_where_there_is_one():
+    generator = torch.Generator().manual_seed(0)
+    assert QuantumLayer(CIRCUIT, generator=generator).weights[:-1].abs().max() < 0.5
+    last = QuantumLayer(CIRCUIT, generator=generator).weights[-1]
+    assert (last - torch.tensor([-torch.pi / 2, 0, 0])).abs().max() < 0.5
+    template = QuantumLayer(Circuit.strongly_entangling(4, 2), generator=generator)
+    assert template.weights.max() > 5
+
+
+# ------------------------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize(
+    ("z", "error", "told"),
+    [
+        (torch.zeros(2, 7), ValueError, "z has shape (2, 7): expected (B, 8)"),
+        (torch.zeros(7), ValueError, "z has shape (7,): expected (..., 8)"),
+        (torch.tensor(0.0), ValueError, "z has shape (): expected (..., 8)"),
+        ([[0.0] * 8], TypeError, "z is a list: expected a torch.Tensor"),
+        (torch.zeros(2, 8).long(), TypeError, "z has dtype torch.int64: expected torch.float32"),
+        (torch.zeros(2, 8).half(), TypeError, "z has dtype torch.float16: expected"),
+        (torch.zeros(2, 8) + 0j, TypeError, "z has dtype torch.complex64: expected"),
+        (torch.zeros(2, 8).double(), TypeError, "z has dtype torch.float64, weights torch.float32"),
+        (torch.zeros(2, 8, device="meta"), ValueError, "z is on meta, weights on cpu"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_named(layer, z, error, told):
+    with pytest.raises(error, match=re.escape(told)):
+        layer(z)
+
+
+def test_weights_of_another_circuit_are_named(layer, z):
+    layer.weights = nn.Parameter(torch.zeros(3, 5, 3))
+    told = "weights has shape (3, 5, 3): expected (3, 4, 3) (layers, qubits, 3 angles)"
+    with pytest.raises(ValueError, match=re.escape(told)):
+        layer(z)
+
+
+def test_a_device_without_kernels_is_named():
+    layer = make_layer("compiled").to("meta")
+    with pytest.raises(ValueError, match=r"z is on meta: the compiled backend runs on the CPU"):
+        layer(torch.zeros(2, 8, device="meta"))
+    # The automatic choice and the light cones have plain torch for it.
+    for name in ("auto", "light_cone", "statevector"):
+        o = make_layer(name).to("meta")(torch.zeros(2, 8, device="meta"))
+        assert o.shape == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "told"),
+    [
+        ({"backend": "fast"}, ValueError, "backend='fast': expected one of 'auto', 'statevector'"),
+        ({"backend": None}, TypeError, "backend=None: expected a name or a function"),
+        ({"backend": "auto", "shots": 5}, ValueError, "takes no options: got ['shots']"),
+        (
+            {"backend": StateVector(Circuit(4, 4))},
+            ValueError,
+            "4 latent coordinates -> 8 features",
+        ),
+        ({"init": "zeros"}, ValueError, "init='zeros': expected one of 'chart', 'identity'"),
+        ({"init": "identity"}, ValueError, "needs entangling layers that cancel"),
+        (
+            {"circuit": Circuit(4, 8, decoder_layers=0), "init": "chart"},
+            ValueError,
+            "without a quantum decoder, no rotation comes last",
+        ),
+        (
+            {"circuit": Circuit(4, 8, "zero", mirror=True), "init": "identity"},
+            ValueError,
+            "the second coordinate has no slope there",
+        ),
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_named(arguments, error, told):
+    with pytest.raises(error, match=re.escape(told)):
+        QuantumLayer(**({"circuit": CIRCUIT} | arguments))
+
+
+@pytest.mark.parametrize("name", ["auto", "statevector", "compiled"])
+def test_too_many_qubits_are_told_in_gigabytes(name):
+    # 2**40 amplitudes of 8 bytes.
+    with pytest.raises(ValueError, match=r"n_qubits=40 needs 8,796 GB .*entangler='brickwork'"):
+        QuantumLayer(Circuit(40, 80, entangler="ring"), name)
+    if name != "auto":
+        with pytest.raises(ValueError, match=r"backend='light_cone' computes this circuit from 8"):
+            QuantumLayer(Circuit(40, 80), name)
+
+
+def test_too_many_samples_are_told_before_they_fill_the_memory(monkeypatch):
+    monkeypatch.setattr("vqvae_lib.quantum._checks._memory_gigabytes", lambda: 0.2)
+    for name in ("statevector", "compiled"):
+        layer = make_layer(name, Circuit(14, 28, entangler="ring"))
+        with pytest.raises(ValueError, match="needs 0 GB|Give it fewer samples at a time"):
+            layer(torch.zeros(2000, 28))
+
+
+def test_a_backend_made_by_hand():
+    layer = make_layer(PennyLane(CIRCUIT, "lightning.qubit"))
+    assert "backend pennylane" in repr(layer)
+    double = make_layer(lambda z, weights: 2 * z)
+    assert torch.equal(double(torch.ones(1, 8)), 2 * torch.ones(1, 8))
+    assert isinstance(backends.make_backend(CIRCUIT, "light_cone"), LightCone)
+    assert vqvae_lib.QuantumLayer is QuantumLayer
