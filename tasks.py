@@ -96,7 +96,7 @@ class Environment:
         )
         if problem:
             stop(problem)
-        say(f"Making an environment in {self.folder} (about two minutes).")
+        say(f"Making an environment in {self.folder} (about three minutes).")
         if not Path(self.python).exists():
             self._install([sys.executable, "-m", "venv", str(self.folder)], "create it")
         pip = [self.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -109,6 +109,8 @@ class Environment:
             [*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)], "install vqvae_lib"
         )
         self._install([self.python, "-m", "pip", "check"], "leave no conflict")
+        say("Compiling the quantum layer's kernels (about a minute, once).")
+        self._install([self.python, "-m", "vqvae_lib.quantum.compiled"], "compile the kernels")
         self.stamp.write_text(self.wanted())
 
     def _install(self, command, purpose):

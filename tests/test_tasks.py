@@ -78,6 +78,8 @@ def test_environment_is_made_once_and_again_when_the_lock_changes(tmp_path, monk
     installs = [c for c in commands if "install" in c]
     assert tasks.TORCH in installs[0]  # before anything that could ask for another torch
     assert str(lock) in installs[1]
+    # Last, the kernels are compiled, so that no chapter waits for them.
+    assert commands[-1][1:] == ["-m", "vqvae_lib.quantum.compiled"]
 
     commands.clear()
     tasks.Environment().ensure()

@@ -2,6 +2,7 @@
 
 import hashlib
 import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,24 @@ def test_bits_are_those_of_another_process():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
     )
     assert done.stdout.strip() == digest(Compiled(LARGE))
+
+
+def test_bits_are_the_same_fresh_from_the_compiler_and_from_disk(tmp_path):
+    code = (
+        "from tests.quantum.test_compiled import *; torch.set_num_threads(1);"
+        "print(digest(Compiled(Circuit(3, 6, reupload=True)), B=9))"
+    )
+    root = Path(vqvae_lib.__file__).parents[1]
+    cache = dict(os.environ, NUMBA_CACHE_DIR=str(tmp_path))
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True, text=True, check=True, cwd=root, env=cache,
+        ).stdout
+        for _run in range(2)
+    ]  # fmt: skip
+    assert said[0] == said[1]
+    assert list(tmp_path.rglob("*.nbc"))
 
 
 def test_small_work_stays_on_one_thread():

@@ -168,12 +168,10 @@ def test_random_weights_are_uniform_angles():
 
 
 def test_the_generator_decides():
+    torch.manual_seed(7)
     first, second = make_layer().weights, make_layer().weights
     assert torch.equal(first, second)
-    torch.manual_seed(0)
-    assert not torch.equal(
-        make_layer(generator=None).weights if False else first, QuantumLayer(CIRCUIT).weights
-    )
+    assert not torch.equal(first, QuantumLayer(CIRCUIT).weights)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +307,7 @@ def test_too_many_samples_are_told_before_they_fill_the_memory(monkeypatch):
     monkeypatch.setattr("vqvae_lib.quantum._checks._memory_gigabytes", lambda: 0.2)
     for name in ("statevector", "compiled"):
         layer = make_layer(name, Circuit(14, 28, entangler="ring"))
-        with pytest.raises(ValueError, match="needs 0 GB|Give it fewer samples at a time"):
+        with pytest.raises(ValueError, match="Give it fewer samples at a time"):
             layer(torch.zeros(2000, 28))
 
 

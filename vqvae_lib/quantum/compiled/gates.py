@@ -46,7 +46,9 @@ __all__ = [
     "z_phases",
 ]
 
-piece = njit(cache=False, fastmath=set(FAST), error_model="numpy")
+# Pieces become part of the kernel that uses them. Were they functions of their own, code that was
+# just compiled and code that was read from disk could differ in how they round.
+piece = njit(forceinline=True, fastmath=set(FAST), error_model="numpy")
 inline = njit(inline="always")
 
 
