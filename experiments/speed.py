@@ -1,22 +1,49 @@
-"""Speed of the library, as ratios between two ways of doing the same thing in one run.
+"""Speed of the library, as ratios between ways of doing the same thing in one run.
 
-`python -m experiments.speed` (or `make bench`) measures each pair side by side, A B A B …, and
-writes the medians of the ratios to the committed result `speed`. Seconds differ from machine to
-machine; ratios much less.
+`python -m experiments.speed` (or `make bench`) measures the ways side by side, A B C A B C …, and
+writes medians to the committed results `speed` (training) and `quantum_speed` (the quantum layer).
+Milliseconds differ from machine to machine; ratios much less. Every way is compared with the
+reference simulator in float64 before it is timed.
+
+The quantum layer is measured in processes of their own, that own one core and then two.
 """
 
 import argparse
+import json
+import os
 import statistics
+import subprocess
+import sys
 import time
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import numpy as np
 import torch
 
 import vqvae_lib as vq
 from vqvae_lib.course.results import save_result
+from vqvae_lib.quantum import Circuit, LightCone
 
 EPOCHS = 5
+# (n, L, B, whether the data are uploaded before each layer)
+SIZES = [
+    (4, 2, 64, False),
+    (8, 3, 128, False),
+    (8, 3, 128, True),
+    (10, 3, 64, False),
+    (12, 4, 64, False),
+    (14, 3, 64, False),
+    (16, 3, 16, False),
+]
+# One-sample-at-a-time simulators and untuned ones are not waited for beyond this many qubits.
+WIDEST = {"lightning.qubit adjoint": 12}
+
+
+# -------------------------------------------------------------------------------------- training
 
 
 def model() -> vq.Autoencoder:
@@ -45,7 +72,7 @@ def with_data_loader(x: torch.Tensor) -> None:
             optimizer.step()
 
 
-def seconds(function: Callable[[], None]) -> float:
+def seconds(function: Callable[[], object]) -> float:
     """Wall-clock seconds of one call."""
     started = time.perf_counter()
     function()
@@ -62,11 +89,8 @@ def ratio(slow: Callable[[], None], fast: Callable[[], None], repeats: int) -> d
     }
 
 
-def main() -> None:
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser(description="Measure speed as ratios.")
-    parser.add_argument("--repeats", type=int, default=15)
-    repeats = parser.parse_args().repeats
+def measure_training(repeats: int) -> None:
+    """Measure `fit`, and write the result `speed`."""
     x = vq.load_digits().x_train
     threads = torch.get_num_threads()
 
@@ -91,6 +115,272 @@ def main() -> None:
     settings = {"repeats": repeats, "epochs": EPOCHS, "batch_size": 64, "threads": threads}
     path = save_result("speed", script="experiments.speed", settings=settings, ratios=ratios)
     print(f"wrote {path.name}")
+
+
+# ----------------------------------------------------------------------------- the quantum layer
+
+
+def milliseconds(way: Callable[[], object], estimate: float) -> float:
+    """Milliseconds of one call: of a slow way once, of a fast one the mean over 20 ms of calls.
+
+    The first call after other programs' work finds the caches full of that work, as no call in a
+    training loop does: a fast way makes one call that is not timed.
+    """
+    calls = int(min(200, 20 / max(estimate, 1e-3)))
+    if calls > 1:
+        way()
+    started = time.perf_counter()
+    for _ in range(max(calls, 1)):
+        way()
+    return 1e3 * (time.perf_counter() - started) / max(calls, 1)
+
+
+def interleaved(ways: dict[str, Callable[[], object]], budget: float) -> dict[str, float]:
+    """Median milliseconds of each way, over as many rounds of all ways as fit into the budget.
+
+    At least five rounds, at most 21; a way that takes more than a second is timed in three.
+    """
+    times = {name: [1e3 * seconds(way)] for name, way in ways.items()}  # to be dropped
+    started = time.perf_counter()
+    for round_ in range(21):
+        if round_ >= 5 and time.perf_counter() - started > budget:
+            break
+        for name, way in ways.items():
+            if len(times[name]) < 4 or times[name][-1] < 1000:
+                times[name].append(milliseconds(way, times[name][-1]))
+    return {name: round(statistics.median(taken[1:]), 4) for name, taken in times.items()}
+
+
+def problem(circuit: Circuit, B: int, dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
+    """Latent vectors, weights and the gradients that the features get."""
+    g = torch.Generator().manual_seed(0)
+    shapes = [(B, circuit.latent_dim), circuit.weight_shape, (B, circuit.n_features)]
+    return [torch.randn(shape, generator=g).to(dtype) for shape in shapes]
+
+
+def worst_error(got: tuple[Any, ...], wanted: tuple[Any, ...]) -> float:
+    """Largest difference, relative to the largest number of each array."""
+    return max(
+        float(np.abs(np.asarray(a) - np.asarray(b)).max() / max(1.0, float(np.abs(b).max())))
+        for a, b in zip(got, wanted, strict=True)
+    )
+
+
+def contest(
+    circuit: Circuit, B: int, names: list[str], skipped: dict[str, str], budget: float
+) -> dict[str, Any]:
+    """Milliseconds of each contender on one circuit, once its numbers have been verified."""
+    from experiments.rivals import make_step
+
+    tensors = problem(circuit, B)
+    wanted = make_step("statevector", circuit, *(t.double() for t in tensors))()
+    ways: dict[str, Callable[[], object]] = {}
+    for name in names:
+        if circuit.n_qubits > WIDEST.get(name, 99):
+            skipped[f"{name}, n = {circuit.n_qubits}"] = "one sample at a time: minutes a call"
+            continue
+        try:
+            step = make_step(name, circuit, *tensors)
+            error = worst_error(step(), wanted)
+        except Exception as reason:  # a rival that fails is not timed, and says why
+            skipped[f"{name}, n = {circuit.n_qubits}"] = f"{type(reason).__name__}: {reason}"[:200]
+            continue
+        if error > 1e-4:
+            skipped[f"{name}, n = {circuit.n_qubits}"] = f"numbers differ by {error:.1e}"
+            continue
+        ways[name] = step
+    return interleaved(ways, budget)
+
+
+def vae_step(n: int, B: int, bottleneck: torch.nn.Module) -> Callable[[], None]:
+    """One training step of a VAE (784-400, Adam) with a bottleneck between code and decoder."""
+    torch.manual_seed(0)
+    d = 2 * n
+    encoder, heads = torch.nn.Linear(784, 400), torch.nn.Linear(400, 2 * d)
+    decoder = torch.nn.Sequential(
+        torch.nn.Linear(d, 400), torch.nn.ReLU(), torch.nn.Linear(400, 784)
+    )
+    modules = torch.nn.ModuleList([encoder, heads, decoder, bottleneck])
+    optimizer = torch.optim.Adam(modules.parameters(), lr=1e-3)
+    x = torch.rand(B, 784)
+
+    def step() -> None:
+        mu, log_var = heads(torch.relu(encoder(x))).chunk(2, 1)
+        z = mu + torch.exp(0.5 * log_var) * torch.randn_like(mu)
+        logits = decoder(bottleneck(z))
+        nll = torch.nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+        kl = 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum()
+        optimizer.zero_grad()
+        ((nll + kl) / B).backward()
+        optimizer.step()
+
+    return step
+
+
+def vae_share(n: int, B: int) -> dict[str, float]:
+    """Milliseconds of a whole training step, and what part of it goes when the circuit goes."""
+    layer = vq.QuantumLayer(Circuit(n, 2 * n))
+    whole, without = vae_step(n, B, layer), vae_step(n, B, torch.nn.Identity())
+    pairs = [(seconds(whole), seconds(without)) for _ in range(110)][10:]
+    share = 1 - statistics.median(b / a for a, b in pairs)
+    return {
+        "step_ms": round(1e3 * statistics.median(a for a, _ in pairs), 3),
+        "share": round(share, 3),
+    }
+
+
+def light_cone_growth(budget: float) -> dict[str, float]:
+    """Milliseconds of light cones of the course's circuit (L = 2, B = 64) against n."""
+    from experiments.rivals import torch_step
+
+    ways = {}
+    for n in (10, 20, 50, 100, 200, 500, 1000):
+        circuit = Circuit(n, 2 * n)
+        ways[str(n)] = torch_step(LightCone(circuit), *problem(circuit, 64))
+        ways[str(n)]()
+    return interleaved(ways, budget)
+
+
+def limits() -> dict[str, float]:
+    """Measure the machine: Gflop/s of a matrix product, GB/s of a copy, both by torch."""
+    a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
+    source, target = torch.rand(2**26), torch.empty(2**26)  # 256 MB each: beyond any cache
+    product = statistics.median(seconds(lambda: a @ b) for _ in range(9))
+    copy = statistics.median(seconds(lambda: target.copy_(source)) for _ in range(9))
+    return {
+        "matmul_gflops": round(2 * 1024**3 / product / 1e9, 1),
+        "copy_gb_per_s": round(2 * source.nbytes / copy / 1e9, 1),
+    }
+
+
+def kernel_rate(circuit: Circuit, B: int, milliseconds: float) -> dict[str, float]:
+    """How far a forward and backward pass is from those limits.
+
+    Counted are the operations of RY alone: three shears on each pair of rows for each qubit, that
+    is 6 · 2**n operations forward, and 16 · 2**n backward (the state, its gradient, and the
+    angle's). Bytes are those of one pass over the state for each gather and group of qubits.
+    """
+    from vqvae_lib.quantum.compiled import Compiled
+
+    (pattern,) = Compiled(circuit).patterns
+    steps = pattern.program.steps
+    amplitudes = B * 2**circuit.n_qubits
+    turned = int(sum(step["high"] - step["low"] for step in steps))
+    operations = 22 * amplitudes * turned
+    passes = len(steps) + turned / 3, 2 * (len(steps) + turned / 2)  # there, and back with λ
+    moved = 2 * 8 * amplitudes * sum(passes)
+    return {
+        "ns_per_amplitude_and_gate": round(1e6 * milliseconds / (amplitudes * turned), 3),
+        "gflops": round(operations / milliseconds / 1e6, 1),
+        "gb_per_s": round(moved / milliseconds / 1e6, 1),
+    }
+
+
+def start_times() -> dict[str, float]:
+    """Seconds of a first call in a new process: compiling, and reading the compiled code."""
+    code = (
+        "import time, torch; from vqvae_lib.quantum.compiled import warm_up; t = time.time();"
+        "warm_up(torch.float32, patience=999); print(time.time() - t)"
+    )
+    with TemporaryDirectory() as folder:
+        env = dict(os.environ, NUMBA_CACHE_DIR=folder)
+        cold, cached = (
+            float(subprocess.run([sys.executable, "-c", code], env=env, check=True,
+                                 capture_output=True, text=True).stdout)
+            for _run in range(2)
+        )  # fmt: skip
+    return {"cold_s": round(cold, 1), "cached_s": round(cached, 2)}
+
+
+def circuits(n: int, L: int, reupload: bool) -> dict[str, Circuit]:
+    """Build the course's circuit, with the entangler that has no light cones, and PennyLane's."""
+    return {
+        "course": Circuit(n, 2 * n, entangler="ring", space_layers=L, reupload=reupload),
+        "template": Circuit.strongly_entangling(n, L, reupload=reupload),
+    }
+
+
+def measure_here(threads: int, budget: float) -> dict[str, Any]:
+    """Everything about the quantum layer on this process's cores."""
+    from experiments.rivals import IN_TORCH, NEEDS, missing
+
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(threads)
+    names = [name for name in (*IN_TORCH, *NEEDS) if name != "light_cone"]
+    skipped = {name: reason for name in dict.fromkeys(names) if (reason := missing(name))}
+    names = [name for name in dict.fromkeys(names) if name not in skipped]
+    contests = []
+    for n, L, B, reupload in SIZES:
+        for kind, circuit in circuits(n, L, reupload).items():
+            row = {"circuit": kind, "n": n, "L": L, "B": B, "reupload": reupload}
+            row["ms"] = contest(circuit, B, names, skipped, budget)
+            ours = row["ms"]["compiled"]
+            row["times"] = {name: round(ms / ours, 1) for name, ms in row["ms"].items()}
+            if kind == "course":
+                row["kernel"] = kernel_rate(circuit, B, ours)
+            contests.append(row)
+            print(threads, json.dumps(row), file=sys.stderr, flush=True)
+    result = {
+        "contests": contests,
+        "skipped": skipped,
+        "vae_step": {
+            f"n={n}, B={B}": vae_share(n, B) for n in (8, 10) for B in (64, 128)
+        },
+        "light_cone_ms": light_cone_growth(3 * budget),
+        "limits": limits(),
+    }  # fmt: skip
+    for part in ("skipped", "vae_step", "light_cone_ms", "limits"):
+        print(threads, part, json.dumps(result[part]), file=sys.stderr, flush=True)
+    return result
+
+
+def measure_quantum(budget: float) -> None:
+    """Measure the quantum layer on one core and on two, and write the result `quantum_speed`."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    runs = {}
+    for threads in (1, 2):
+        if cores and len(cores) < threads:
+            continue
+        pinned = ["taskset", "-c", ",".join(map(str, cores[:threads]))] if cores else []
+        env = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
+        command = [*pinned, sys.executable, "-m", "experiments.speed", "--threads", str(threads)]
+        root = Path(__file__).resolve().parents[1]
+        done = subprocess.run(
+            [*command, "--budget", str(budget)], env=env, cwd=root, check=True, stdout=-1
+        )
+        runs[f"{threads} thread{'s' * (threads > 1)}"] = json.loads(done.stdout)
+    from vqvae_lib.quantum.compiled import lanes
+
+    path = save_result(
+        "quantum_speed",
+        script="experiments.speed",
+        settings={
+            "seconds_a_contest": budget,
+            "seed": 0,
+            "dtype": "float32",
+            "register_bytes": 4 * lanes.width(np.dtype(np.float32)),
+        },
+        start=start_times(),
+        **{name.replace(" ", "_"): run for name, run in runs.items()},
+    )
+    print(f"wrote {path.name}")
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description="Measure speed as ratios.")
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--budget", type=float, default=8.0, help="seconds for each contest")
+    parser.add_argument("--only", choices=["training", "quantum"])
+    parser.add_argument("--threads", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.threads:
+        json.dump(measure_here(options.threads, options.budget), sys.stdout)
+        return
+    if options.only != "quantum":
+        measure_training(options.repeats)
+    if options.only != "training":
+        measure_quantum(options.budget)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,6 @@ def test_it_prints_what_it_does():
         ({"mirror": True, "reupload": True}, "mirror=True needs reupload=False"),
         ({"mirror": True, "space_layers": 3}, "is odd: expected an even sum"),
     ],
-    ids=str,
 )
 def test_what_cannot_be_is_refused_with_the_reason(options, told):
     with pytest.raises(ValueError, match=re.escape(told)):

@@ -102,7 +102,6 @@ def test_drawing_is_pennylanes():
         ({"shots": 5, "diff_method": "adjoint"}, "diff_method='adjoint' needs exact expectation"),
         ({"device": qml.device("default.qubit"), "c_dtype": "x"}, "device is a device already"),
     ],
-    ids=str,
 )
 def test_bad_arguments_are_named(arguments, told):
     with pytest.raises(ValueError, match=told):

@@ -182,7 +182,6 @@ def test_the_generator_decides():
         ({"initial": "zero", "embedding": "RY"}, lambda t, _: (t.sin(), -t.cos())),
         ({"initial": "zero", "embedding": "RX"}, lambda t, _: (t.sin(), t * 0)),
     ],
-    ids=str,
 )
 @pytest.mark.parametrize("cancel", [{"mirror": True}, {"entangler": "none"}], ids=str)
 def test_the_identity_start_hands_the_code_on(options, features, cancel):
@@ -238,7 +237,6 @@ def test_the_default_is_a_chart_where_there_is_one():
         (torch.zeros(2, 8).double(), TypeError, "z has dtype torch.float64, weights torch.float32"),
         (torch.zeros(2, 8, device="meta"), ValueError, "z is on meta, weights on cpu"),
     ],
-    ids=str,
 )
 def test_bad_input_is_named(layer, z, error, told):
     with pytest.raises(error, match=re.escape(told)):
@@ -286,7 +284,6 @@ def test_a_device_without_kernels_is_named():
             "the second coordinate has no slope there",
         ),
     ],
-    ids=str,
 )
 def test_bad_arguments_are_named(arguments, error, told):
     with pytest.raises(error, match=re.escape(told)):

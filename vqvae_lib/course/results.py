@@ -7,6 +7,19 @@ from typing import Any
 __all__ = ["load_result", "save_result"]
 
 RESULTS = Path(__file__).parent / "results"
+# Whose versions belong to a result, where they are installed.
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "scikit-learn",
+    "numba",
+    "pennylane",
+    "pennylane-lightning",
+    "jax",
+    "tensorcircuit-ng",
+    "deepquantum",
+    "pyqtorch",
+)
 
 
 def load_result(name: str) -> dict[str, Any]:
@@ -56,13 +69,19 @@ def save_result(name: str, *, script: str, settings: dict[str, Any], **numbers: 
     """
     import os
     import platform
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
+    def installed(package: str) -> str | None:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return None
+
+    versions = {package: found for package in _PACKAGES if (found := installed(package))}
     result = {
         "script": script,
         "settings": settings,
-        "versions": {p: version(p) for p in ("torch", "numpy", "scikit-learn")}
-        | {"python": platform.python_version()},
+        "versions": versions | {"python": platform.python_version()},
         "machine": {"architecture": platform.machine(), "cores": os.cpu_count()},
         **numbers,
     }

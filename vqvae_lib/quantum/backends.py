@@ -27,7 +27,7 @@ from vqvae_lib.quantum.light_cone import LightCone, cones, cost, whole
 from vqvae_lib.quantum.pennylane_backend import PennyLane
 from vqvae_lib.quantum.statevector import StateVector
 
-__all__ = ["NAMES", "Backend", "make_backend"]
+__all__ = ["make_backend"]
 
 Backend = Callable[[Tensor, Tensor], Tensor]
 NAMES = ("auto", "statevector", "compiled", "light_cone", "pennylane")

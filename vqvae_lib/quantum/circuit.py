@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-__all__ = ["Circuit", "Embed", "Entangle", "Operation", "Rotate"]
+__all__ = ["Circuit", "Embed", "Entangle", "Rotate"]
 
 Initial = Literal["superposition", "zero"]
 Embedding = Literal["RY", "RX", "RY+RZ"]

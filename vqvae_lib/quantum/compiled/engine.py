@@ -203,7 +203,10 @@ class _Once(torch.autograd.Function):
 
 
 def _half_angles(z: np.ndarray, circuit: Circuit) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine and sine of half the data's angles, (B, d) each, contiguous."""
+    """Cosine and sine of half the data's angles, (B, d) each, contiguous.
+
+    In NumPy: torch takes several threads for this, and hangs if they were lost in a fork.
+    """
     half = np.multiply(z, 0.5 * circuit.angle_scale, order="C")
     with np.errstate(invalid="ignore"):  # infinite data gives NaN, as in torch, and silently
         if circuit.reupload:

@@ -34,8 +34,6 @@ __all__ = [
     "fold",
     "gather",
     "gather_back",
-    "inline",
-    "piece",
     "product",
     "product_back",
     "ry",

@@ -44,7 +44,6 @@ from vqvae_lib.quantum.compiled.readout import (
 from vqvae_lib.quantum.compiled.weights import carve, collect, of_window, prepare
 
 __all__ = [
-    "GROUPS",
     "backward",
     "backward_rows",
     "collect_windows",

@@ -31,7 +31,7 @@ import numpy as np
 
 from vqvae_lib.quantum.circuit import Circuit, Entangle, Operation, Rotate
 
-__all__ = ["DATA", "NOTHING", "STEP", "Program", "compile_program"]
+__all__ = ["Program", "compile_program"]
 
 # In place of a row of weights: none; the data.
 NOTHING, DATA = -1, -2

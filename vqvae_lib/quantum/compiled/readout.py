@@ -22,7 +22,7 @@ from vqvae_lib.quantum.compiled.lanes import (
     total,
 )
 
-__all__ = ["FRAME", "from_features", "read_bloch", "read_z", "seed_bloch", "seed_z", "to_features"]
+__all__ = ["from_features", "read_bloch", "read_z", "seed_bloch", "seed_z", "to_features"]
 
 # Numbers of a frame: the row of <Z>, then the row of <X>.
 FRAME = 6

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["Borrowed", "Scratch", "release_scratch", "run", "scratch", "threads_for"]
+__all__ = ["Borrowed", "Scratch", "release_scratch", "run", "threads_for"]
 
 # Below this many amplitudes times samples times steps, a second thread costs more than it saves.
 _PARALLEL = 1 << 18
