@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.quantum import Circuit, LightCone, StateVector
+from vqvae_lib.quantum import Circuit, StateVector
 from vqvae_lib.quantum.circuit import Embed, Entangle, Rotate
 from vqvae_lib.quantum.pennylane_backend import _run
 from vqvae_lib.quantum.statevector import measure
@@ -65,20 +65,20 @@ def angle_of(source: tuple[Any, ...], circuit: Circuit, z: Tensor, weights: Tens
 # ----------------------------------------------------------------------------------- PennyLane
 
 
-def torch_layer(circuit: Circuit, device: str, diff_method: str) -> Features:
+def torch_layer(circuit: Circuit, device: str, diff_method: str, **options: Any) -> Features:
     """PennyLane's own layer for torch."""
     import pennylane as qml
 
     qnode = qml.QNode(
         lambda inputs, weights: _run(circuit, inputs, weights),
-        qml.device(device, wires=circuit.n_qubits),
+        qml.device(device, wires=circuit.n_qubits, **options),
         interface="torch",
         diff_method=diff_method,
     )
     layer = qml.qnn.TorchLayer(qnode, {"weights": circuit.weight_shape})
 
     def features(z: Tensor, weights: Tensor) -> Tensor:
-        # Registered as what it is, so that the gradient reaches the tensor that is asked for.
+        # In place of the layer's own parameter, so that gradients reach this tensor.
         layer.qnode_weights["weights"] = weights
         return layer(z)
 
@@ -141,7 +141,7 @@ def tensorcircuit(circuit: Circuit) -> Features:
 
 
 def deepquantum(circuit: Circuit) -> Features:
-    """deepquantum, with every angle as data."""
+    """deepquantum, with every angle as data, so that gradients reach the tensor of weights."""
     import deepquantum as dq
 
     qubits = dq.QubitCircuit(circuit.n_qubits)
@@ -201,10 +201,11 @@ def _compiled(circuit: Circuit) -> Features:
 
 IN_TORCH: dict[str, Callable[[Circuit], Features]] = {
     "compiled": _compiled,
-    "light_cone": LightCone,
     "statevector": StateVector,
     "PennyLane TorchLayer": lambda c: torch_layer(c, "default.qubit", "backprop"),
-    "lightning.qubit adjoint": lambda c: torch_layer(c, "lightning.qubit", "adjoint"),
+    "lightning.qubit adjoint": lambda c: torch_layer(
+        c, "lightning.qubit", "adjoint", c_dtype="complex64"
+    ),
     "tensorcircuit-ng": tensorcircuit,
     "deepquantum": deepquantum,
     "pyqtorch": pyqtorch,
@@ -222,8 +223,8 @@ def missing(name: str) -> str | None:
     if name in NEEDS:
         try:
             importlib.import_module(NEEDS[name])
-        except ImportError as error:
-            return f"not installed ({error}); pip install -e .[bench]"
+        except Exception as error:  # not installed, or not with these versions
+            return f"{type(error).__name__}: {error}; pip install -e .[bench]"
     return None
 
 

@@ -70,6 +70,14 @@ def test_every_public_module_has_its_api_page():
         assert f"vqvae_lib.{module}`" in index
 
 
+def test_every_public_module_of_the_quantum_layer_is_on_its_page():
+    page = (ROOT / "book/api/quantum.md").read_text("utf-8")
+    modules = [module.name for module in pkgutil.iter_modules(vqvae_lib.quantum.__path__)]
+    assert "circuit" in modules
+    for module in modules:
+        assert module.startswith("_") or f"automodule:: vqvae_lib.quantum.{module}\n" in page
+
+
 def test_execution_is_strict():
     execute = read_yaml("_config.yml")["execute"]
     assert execute["raise_on_error"] is True

@@ -112,7 +112,7 @@ def cz(state: Tensor, control: int, target: int) -> Tensor:
 def expectation_z(state: Tensor, qubit: int) -> Tensor:
     """⟨Z⟩ of a qubit: the probability of 0 minus that of 1; (B, 2**n) to (B,)."""
     a, b = _split(state, qubit)
-    return (a.abs() ** 2 - b.abs() ** 2).sum((1, 2))
+    return (a.conj() * a - b.conj() * b).real.sum((1, 2))
 
 
 def expectation_x(state: Tensor, qubit: int) -> Tensor:

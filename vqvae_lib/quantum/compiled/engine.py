@@ -15,7 +15,7 @@ from vqvae_lib.quantum.circuit import Circuit
 from vqvae_lib.quantum.compiled import kernels, lanes
 from vqvae_lib.quantum.compiled.program import Program, compile_program
 from vqvae_lib.quantum.compiled.readout import FRAME
-from vqvae_lib.quantum.compiled.resources import Borrowed, run, scratch, threads_for
+from vqvae_lib.quantum.compiled.resources import borrowed, run, scratch, threads_for
 from vqvae_lib.quantum.compiled.weights import Prepared, sums_size
 from vqvae_lib.quantum.light_cone import Window, whole
 
@@ -86,8 +86,8 @@ class Compiled:
         self.circuit = circuit
         windows = whole(circuit) if windows is None else windows
         self.width = max(window.width for window in windows)
-        self.windows = len(windows)
-        check_memory(circuit, self.width, 1, torch.float32)
+        for states in (1, 4):  # one state, and what surrounds it at least
+            check_memory(circuit, self.width, states, torch.float32)
         places: dict[Any, list[int]] = {}
         for window in windows:
             places.setdefault(window.pattern, []).append(window.first)
@@ -95,6 +95,19 @@ class Compiled:
             _Pattern(compile_program(circuit, operations, width, targets), firsts)
             for (width, targets, operations), firsts in places.items()
         ]
+
+    def check_memory(self, batch: int, dtype: torch.dtype, keep: bool) -> None:
+        """Refuse a batch whose states do not fit into this machine's memory."""
+        lane = lanes.width(np.dtype(np.float32 if dtype == torch.float32 else np.float64))
+        chunks = -(-batch // lane)
+        threads = min(torch.get_num_threads(), kernels.GROUPS, max(chunks, 1))
+        for pattern in self.patterns:
+            rows = threads * pattern.forward_rows
+            if keep:
+                rows = threads * pattern.backward_rows
+                rows += pattern.firsts.size * chunks * pattern.state_rows
+            states = rows * lane // (2 << pattern.program.n)
+            check_memory(self.circuit, pattern.program.n, states, dtype)
 
     def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
         """Features (B, m) of latent vectors (B, d), differentiable once in both arguments."""
@@ -106,7 +119,10 @@ class Compiled:
             )
         if z.dtype not in _warm:
             warm_up(z.dtype)
-        return _Simulate.apply(self, z, weights)
+        # Inside the function, torch tells neither whether gradients are wanted at all.
+        keep = torch.is_grad_enabled() and (z.requires_grad or weights.requires_grad)
+        self.check_memory(len(z), z.dtype, keep)
+        return _Simulate.apply(self, keep, z, weights)
 
 
 def warm_up(dtype: torch.dtype, patience: float = 3.0) -> None:
@@ -119,7 +135,7 @@ def warm_up(dtype: torch.dtype, patience: float = 3.0) -> None:
     patience
         Seconds of silence before a line on standard error says what goes on.
     """
-    _warm.add(dtype)
+    _warm.add(dtype)  # first, since what follows asks
     notice = threading.Timer(
         patience,
         print,
@@ -134,29 +150,30 @@ def warm_up(dtype: torch.dtype, patience: float = 3.0) -> None:
             z = torch.zeros(1, 1, dtype=dtype, requires_grad=True)
             weights = torch.zeros(circuit.weight_shape, dtype=dtype)
             Compiled(circuit)(z, weights).sum().backward()
+    except BaseException:
+        _warm.discard(dtype)
+        raise
     finally:
         notice.cancel()
 
 
 class _Simulate(torch.autograd.Function):
-    """The autograd function: keeps one final state a sample, whatever the circuit's depth."""
+    """The autograd function: keeps one final state a sample and window, whatever the depth."""
 
     @staticmethod
-    def forward(ctx: Any, backend: Compiled, z: Tensor, weights: Tensor) -> Tensor:
+    def forward(ctx: Any, backend: Compiled, keep: bool, z: Tensor, weights: Tensor) -> Tensor:
         circuit = backend.circuit
         cos, sin = _half_angles(z.detach().numpy(), circuit)
         w = np.ascontiguousarray(weights.detach().numpy())
         batch, kind = len(cos), cos.dtype
         features = np.zeros((batch, circuit.n_features), kind)
-        ctx.save_for_backward(z, weights)
-        ctx.backend, ctx.kept = backend, []
-        keep = any(ctx.needs_input_grad)
+        ctx.backend, ctx.prepared = backend, []
+        kept = [z, weights]
         if not batch:
             ctx.arrays = cos, sin, w
             return torch.from_numpy(features)
         # The optimiser changes the weights in place, maybe before the way back.
         ctx.arrays = cos, sin, w.copy() if keep else w
-        check_memory(circuit, backend.width, batch * backend.windows if keep else 1, z.dtype)
         lane = lanes.width(kind)
         chunks = -(-batch // lane)
         groups = min(kernels.GROUPS, chunks)
@@ -165,7 +182,7 @@ class _Simulate(torch.autograd.Function):
             threads = threads_for(pattern.work * batch, groups)
             slots = pattern.firsts.size * chunks if keep else threads
             states = scratch.take((slots, pattern.state_rows * lane), kind)
-            blochs = np.empty((slots, pattern.bloch_rows * lane), kind)
+            blochs = scratch.take((slots, pattern.bloch_rows * lane), kind)
             work = scratch.take((threads, pattern.forward_rows * lane), kind)
             run(
                 kernels.forward, threads, groups, pattern.program, pattern.firsts, prepared,
@@ -173,25 +190,32 @@ class _Simulate(torch.autograd.Function):
             )  # fmt: skip
             scratch.give(work)
             if keep:
-                ctx.kept.append((prepared, Borrowed(states), blochs))
+                ctx.prepared.append(prepared)
+                kept += [torch.from_numpy(borrowed(array)) for array in (states, blochs)]
             else:
                 scratch.give(states)
+                scratch.give(blochs)
+        # By torch, which lets go of them after the way back.
+        ctx.save_for_backward(*kept)
         return torch.from_numpy(features)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        z_grad, weights_grad = _back(ctx, grad.detach())
+        z, weights, *kept = ctx.saved_tensors
+        z_grad, weights_grad = _back(ctx, [tensor.numpy() for tensor in kept], grad.detach())
         if torch.is_grad_enabled():  # create_graph=True
-            z_grad, weights_grad = _Once.apply(*ctx.saved_tensors, z_grad, weights_grad)
-        return None, z_grad, weights_grad
+            z_grad, weights_grad = _Once.apply(z, weights, grad, z_grad, weights_grad)
+        return None, None, z_grad, weights_grad
 
 
 class _Once(torch.autograd.Function):
     """Hands first derivatives on, and says clearly that there is no second one."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, weights: Tensor, *grads: Tensor) -> tuple[Tensor, ...]:
-        return tuple(grad.clone() for grad in grads)
+    def forward(
+        ctx: Any, z: Tensor, weights: Tensor, grad: Tensor, *results: Tensor
+    ) -> tuple[Tensor, ...]:
+        return tuple(result.clone() for result in results)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
@@ -215,7 +239,7 @@ def _half_angles(z: np.ndarray, circuit: Circuit) -> tuple[np.ndarray, np.ndarra
         return np.cos(half), np.sin(half)
 
 
-def _back(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+def _back(ctx: Any, kept: list[np.ndarray], grad: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients of the loss with respect to z and the weights."""
     backend, (cos, sin, w) = ctx.backend, ctx.arrays
     g = np.ascontiguousarray(grad.numpy())
@@ -223,13 +247,16 @@ def _back(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
     data_grads, gradient = np.zeros(cos.shape, kind), np.zeros(w.shape, kind)
     lane = lanes.width(kind)
     groups = min(kernels.GROUPS, -(-batch // lane))
-    for pattern, (prepared, states, blochs) in zip(backend.patterns, ctx.kept, strict=batch > 0):
+    patterns = backend.patterns if batch else []
+    for pattern, prepared, states, blochs in zip(
+        patterns, ctx.prepared, kept[::2], kept[1::2], strict=True
+    ):
         threads = threads_for(pattern.work * batch, groups)
         sums = scratch.take((groups, *pattern.sums), kind)
         work = scratch.take((threads, pattern.backward_rows * lane), kind)
         run(
             kernels.backward, threads, groups, pattern.program, pattern.firsts, prepared,
-            cos, sin, g, states.array, blochs, data_grads, sums, work,
+            cos, sin, g, states, blochs, data_grads, sums, work,
         )  # fmt: skip
         kernels.collect_windows(pattern.program, pattern.firsts, w, sums, gradient)
         scratch.give(sums)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["Borrowed", "Scratch", "release_scratch", "run", "threads_for"]
+__all__ = ["Scratch", "borrowed", "release_scratch", "run", "threads_for"]
 
 # Below this many amplitudes times samples times steps, a second thread costs more than it saves.
 _PARALLEL = 1 << 18
@@ -27,7 +27,7 @@ _executor: ThreadPoolExecutor | None = None
 
 
 def threads_for(work: int, parts: int) -> int:
-    """Number of threads for some work that falls into `parts`: at most torch's number."""
+    """Number of threads for work in `parts` (at most `kernels.GROUPS`): at most torch's number."""
     return 1 if work < _PARALLEL else min(torch.get_num_threads(), parts)
 
 
@@ -63,7 +63,7 @@ class Scratch:
         """Begin empty, with a lock that nobody holds."""
         self.held = 0
         self._free: dict[tuple[tuple[int, ...], np.dtype], list[np.ndarray]] = {}
-        # A garbage collection inside `give` may call `give` again (see `Borrowed`).
+        # A garbage collection inside `give` may call `give` again (see `_Borrowed`).
         self._lock = threading.RLock()
 
     def take(self, shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
@@ -73,6 +73,8 @@ class Scratch:
             if free:
                 array = free.pop()
                 self.held -= array.nbytes
+                if not free:
+                    del self._free[shape, kind]  # given back, the shape is the newest
                 return array
         # Rows begin at cache lines.
         size = math.prod(shape)
@@ -85,17 +87,15 @@ class Scratch:
         with self._lock:
             if array.nbytes > self.cap:
                 return
-            while self.held + array.nbytes > self.cap:
+            while self._free and self.held + array.nbytes > self.cap:
                 self._drop_oldest()
             self._free.setdefault((array.shape, array.dtype), []).append(array)
             self.held += array.nbytes
 
     def _drop_oldest(self) -> None:
         shape = next(iter(self._free))
-        free = self._free[shape]
-        if free:
-            self.held -= free.pop().nbytes
-        if not free:
+        self.held -= self._free[shape].pop().nbytes
+        if not self._free[shape]:
             del self._free[shape]
 
     def release(self) -> None:
@@ -105,14 +105,21 @@ class Scratch:
             self.held = 0
 
 
-class Borrowed:
-    """Memory that goes back to the scratch together with the graph that holds it."""
+class _Borrowed(np.ndarray):
+    """A view that gives what it shows back to the scratch when nobody looks at it any more."""
 
-    def __init__(self, array: np.ndarray) -> None:
-        self.array = array
+    lent: np.ndarray | None = None
 
     def __del__(self) -> None:
-        scratch.give(self.array)
+        if self.lent is not None:
+            scratch.give(self.lent)
+
+
+def borrowed(array: np.ndarray) -> np.ndarray:
+    """Make a view of scratch that goes back by itself, together with the tensor that holds it."""
+    view = array.view(_Borrowed)
+    view.lent = array
+    return view
 
 
 scratch = Scratch(_KEEP)
