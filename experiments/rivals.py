@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -204,7 +205,7 @@ IN_TORCH: dict[str, Callable[[Circuit], Features]] = {
     "statevector": StateVector,
     "PennyLane TorchLayer": lambda c: torch_layer(c, "default.qubit", "backprop"),
     "lightning.qubit adjoint": lambda c: torch_layer(
-        c, "lightning.qubit", "adjoint", c_dtype="complex64"
+        c, "lightning.qubit", "adjoint", c_dtype=np.complex64
     ),
     "tensorcircuit-ng": tensorcircuit,
     "deepquantum": deepquantum,

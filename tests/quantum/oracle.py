@@ -109,7 +109,7 @@ def circuits(draw, widest=10):
     embeddings = ["RY", "RY+RZ"] if initial == "superposition" else ["RX", "RY", "RY+RZ"]
     encoder, space = draw(st.integers(0, 2)), draw(st.integers(0, 3))
     decoder = draw(st.integers(0 if space else 1, 2))
-    reupload = draw(st.booleans())
+    reupload = bool(space) and draw(st.booleans())
     mirror = not reupload and (encoder + space + decoder) % 2 == 0 and draw(st.booleans())
     return Circuit(
         n,

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+import numpy as np
 import pytest
 
 from vqvae_lib import Circuit
@@ -48,6 +49,19 @@ def test_light_cones_have_the_width_that_counting_gives():
     ]
 
 
+def test_numbers_of_numpy_are_numbers():
+    circuit = Circuit(np.int64(4), np.int64(8), angle_scale=np.float64(0.5))
+    assert circuit == Circuit(4, 8, angle_scale=0.5)
+    assert {type(circuit.n_qubits), type(circuit.latent_dim)} == {int}
+    assert type(circuit.angle_scale) is float
+
+
+def test_a_qubit_that_is_not_there_has_no_cone():
+    for qubit in (-1, 4):
+        with pytest.raises(ValueError, match=f"qubit={qubit}: expected one of 0 to 3"):
+            Circuit(4).light_cone(qubit)
+
+
 def test_it_prints_what_it_does():
     said = str(Circuit(4, 8, angle_scale=0.3, mirror=True))
     assert "4 qubits in uniform superposition, 8 latent coordinates -> 8 features" in said
@@ -80,6 +94,9 @@ def test_it_prints_what_it_does():
         ({"angle_scale": 0.0}, "angle_scale=0.0: expected a finite number, and not 0"),
         ({"angle_scale": float("nan")}, "angle_scale=nan: expected a finite number"),
         ({"angle_scale": "1"}, "angle_scale='1': expected a finite number"),
+        ({"angle_scale": True}, "angle_scale=True: expected a finite number"),
+        ({"latent_dim": 5.0}, "latent_dim=5.0 does not fit 5 qubits"),
+        ({"reupload": True, "space_layers": 0}, "and space_layers=0: expected at least 1"),
         ({"embedding": "RX"}, "embedding='RX' does nothing on initial='superposition'"),
         (
             {"embedding": "RY", "latent_dim": 10},

@@ -173,6 +173,11 @@ def test_a_second_derivative_is_refused_and_the_reference_has_it(make):
         (slope,) = torch.autograd.grad(make(circuit)(z, weights).sum(), z, create_graph=True)
         with pytest.raises(RuntimeError, match=r"first derivatives only.*to_backend"):
             slope.square().sum().backward()
+    # Through the gradient that comes in, as in a Jacobian-vector product, there is none either.
+    with pytest.raises(RuntimeError, match="first derivatives only"):
+        torch.autograd.functional.jvp(
+            lambda z: make(circuit)(z, weights), z.detach(), torch.ones_like(z)
+        )
     slow = LightCone(circuit, compiled=False) if make is LightCone else StateVector(circuit)
     (slope,) = torch.autograd.grad(slow(z, weights).sum(), z, create_graph=True)
     assert torch.autograd.grad(slope.square().sum(), z)[0].abs().max() > 0
@@ -217,6 +222,19 @@ def test_memory_goes_back_when_the_graph_goes():
     assert resources.scratch.held - before >= kept
     release_scratch()
     assert resources.scratch.held == 0
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_no_state_is_kept(mode):
+    """Scratch for one state a thread, however many samples there are."""
+    held = []
+    for B in (16, 256):
+        release_scratch()
+        layer = QuantumLayer(Circuit(8, 16), "compiled")
+        with mode():
+            layer(torch.randn(B, 16))
+        held.append(resources.scratch.held)
+    assert held[1] <= 2 * held[0]
 
 
 def test_memory_is_constant_in_depth():

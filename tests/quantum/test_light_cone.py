@@ -83,5 +83,10 @@ def test_a_thousand_qubits_train():
 
 
 def test_a_cone_too_wide_for_the_machine_is_told():
-    with pytest.raises(ValueError, match="Fewer entangling layers make the light cones narrower"):
-        LightCone(Circuit(100, space_layers=30))
+    for make in (LightCone, StateVector):
+        with pytest.raises(ValueError, match="Fewer entangling layers make the light cones narr"):
+            make(Circuit(100, space_layers=60))
+    with pytest.raises(ValueError, match=r"needs 1e\+31 GB .*backend='light_cone'"):
+        StateVector(Circuit(130))
+    with pytest.raises(ValueError, match=r"GB .*entangler='brickwork' can use light cones"):
+        StateVector(Circuit(1100, entangler="ring", encoder_layers=0, space_layers=1))

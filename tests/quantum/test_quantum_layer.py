@@ -15,7 +15,7 @@ from vqvae_lib import Circuit, QuantumLayer
 from vqvae_lib.quantum import LightCone, PennyLane, StateVector, backends
 from vqvae_lib.quantum.layer import initial_weights
 
-CIRCUIT = Circuit(4, 8)
+CIRCUIT = Circuit(4, 8, mirror=True)
 EXACT = ("auto", "statevector", "compiled", "light_cone", "pennylane")
 
 
@@ -79,6 +79,11 @@ def test_backends_share_the_same_parameter(layer, z):
     with torch.no_grad():
         layer.weights.add_(0.5)
     assert torch.allclose(other(z), layer(z), atol=1e-6)
+    torch.manual_seed(0)
+    wanted = torch.rand(3)
+    torch.manual_seed(0)
+    layer.to_backend("statevector")
+    assert torch.equal(torch.rand(3), wanted)  # nobody's random numbers were spent
     shots = layer.to_backend("pennylane", shots=100, seed=1)
     assert 0 < (shots(z) - layer(z)).abs().max() < 0.6
 
@@ -217,8 +222,8 @@ def test_the_default_is_a_chart_where_there_is_one():
     assert QuantumLayer(CIRCUIT, generator=generator).weights[:-1].abs().max() < 0.5
     last = QuantumLayer(CIRCUIT, generator=generator).weights[-1]
     assert (last - torch.tensor([-torch.pi / 2, 0, 0])).abs().max() < 0.5
-    template = QuantumLayer(Circuit.strongly_entangling(4, 2), generator=generator)
-    assert template.weights.max() > 5
+    for scrambling in (Circuit.strongly_entangling(4, 2), Circuit(4, 8)):
+        assert QuantumLayer(scrambling, generator=generator).weights.max() > 5
 
 
 # ------------------------------------------------------------------------------------ bad input
@@ -272,7 +277,11 @@ def test_a_device_without_kernels_is_named():
             "4 latent coordinates -> 8 features",
         ),
         ({"init": "zeros"}, ValueError, "init='zeros': expected one of 'chart', 'identity'"),
-        ({"init": "identity"}, ValueError, "needs entangling layers that cancel"),
+        (
+            {"circuit": Circuit(4, 8), "init": "identity"},
+            ValueError,
+            "its entangling layers do not cancel",
+        ),
         (
             {"circuit": Circuit(4, 8, decoder_layers=0), "init": "chart"},
             ValueError,

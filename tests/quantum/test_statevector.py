@@ -97,6 +97,16 @@ def test_the_uniform_superposition_has_an_amplitude_for_each_of_all_basis_states
     np.testing.assert_allclose(state, np.full((1, 8), 8**-0.5), atol=1e-7)
 
 
+def test_second_derivatives_hold_where_amplitudes_vanish():
+    """⟨Z⟩ = cos t at t = 0, where the amplitude of |1⟩ is exactly zero."""
+    circuit = Circuit(1, 1, "zero", encoder_layers=0, space_layers=0, readout="Z")
+    weights = torch.zeros(circuit.weight_shape, dtype=torch.float64)
+    hessian = torch.autograd.functional.hessian(
+        lambda z: sv.StateVector(circuit)(z[None], weights).sum(), torch.zeros(1).double()
+    )
+    assert (hessian + 1).abs().max() < 1e-15
+
+
 def test_it_has_second_derivatives():
     backend = sv.StateVector(Circuit(2, 4))
     z = torch.randn(1, 4, dtype=torch.float64, requires_grad=True)

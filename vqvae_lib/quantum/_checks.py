@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from functools import cache
 
@@ -54,26 +55,27 @@ def check_inputs(circuit: Circuit, z: Tensor, weights: Tensor) -> None:
 
 def state_gigabytes(n: int, dtype: torch.dtype) -> float:
     """Memory of one state vector of n qubits, in GB: 2**n amplitudes of two numbers."""
-    return 2.0**n * 2 * dtype.itemsize / _GB
+    return math.ldexp(2 * dtype.itemsize / _GB, min(n, 1000))
 
 
 def check_memory(circuit: Circuit, n: int, states: int, dtype: torch.dtype) -> None:
     """Refuse more state vectors of n qubits than this machine can hold."""
     states = max(states, 1)
-    need = states * state_gigabytes(n, dtype)
-    if need < 0.1 or need <= (have := _memory_gigabytes()):
+    one = state_gigabytes(n, dtype)
+    if states * one < 0.1 or states * one <= (have := _memory_gigabytes()):
         return
     width = max(circuit.light_cone_widths)
-    if width < n:
+    if one <= have:
+        way_out = "Give it fewer samples at a time"
+    elif width < n and state_gigabytes(width, dtype) <= have:
         way_out = f"backend='light_cone' computes this circuit from {width} qubits at a time"
-    elif n < circuit.n_qubits:
+    elif circuit.entangler == "brickwork":
         way_out = "Fewer entangling layers make the light cones narrower"
     else:
         way_out = "A circuit with entangler='brickwork' can use light cones instead"
-    if state_gigabytes(n, dtype) <= have:
-        way_out = "Give it fewer samples at a time. " + way_out
+    need = f"{states * one:,.0f}" if n < 60 else f"{states * one:.0e}"
     raise ValueError(
-        f"n_qubits={circuit.n_qubits} needs {need:,.0f} GB for {states} state vector(s) of {n} "
+        f"n_qubits={circuit.n_qubits} needs {need} GB for {states} state vector(s) of {n} "
         f"qubits in {dtype}, and this machine has {have:,.0f} GB. {way_out}"
     )
 

@@ -77,7 +77,7 @@ def make_backend(circuit: Circuit, name: str = "auto", **options: Any) -> Backen
 
 
 class Auto:
-    """Backend that takes the fastest exact way.
+    """Backend that takes the fastest exact way: `on_cpu` or `elsewhere`, as the data lie.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ class Auto:
     def __init__(self, circuit: Circuit) -> None:
         self.circuit = circuit
         compiled = _can_compile()
-        self.on_cpu: Backend
-        self.elsewhere: Backend
+        self.on_cpu: Any
+        self.elsewhere: Any
         if cost(cones(circuit)) < cost(whole(circuit)):
             self.on_cpu = self.elsewhere = LightCone(circuit, compiled=compiled)
         else:
@@ -118,7 +118,7 @@ def _can_compile() -> bool:
     except ImportError as error:
         warnings.warn(
             "the quantum layer runs in plain torch, about a hundred times slower than compiled: "
-            f"{error}. To install it: pip install numba",
+            f"{error}.",
             RuntimeWarning,
             stacklevel=4,
         )

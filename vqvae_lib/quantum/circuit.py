@@ -129,8 +129,9 @@ class Circuit:
             ("decoder_layers", 0),
         ):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            if not _is_whole(value) or value < least:
                 raise ValueError(f"{name}={value!r}: expected a whole number of at least {least}")
+            object.__setattr__(self, name, int(value))
         for name, options in (
             ("initial", get_args(Initial)),
             ("embedding", (None, *get_args(Embedding))),
@@ -145,18 +146,20 @@ class Circuit:
                 listed = ", ".join(repr(option) for option in options)
                 raise ValueError(f"{name}={value!r}: expected one of {listed}")
         scale = self.angle_scale
-        if not isinstance(scale, int | float) or not 0 < abs(scale) < float("inf"):
+        number = isinstance(scale, int | float) and not isinstance(scale, bool)
+        if not number or not 0 < abs(scale) < float("inf"):
             raise ValueError(
                 f"angle_scale={scale!r}: expected a finite number, and not 0, with "
                 "which no data would enter the circuit"
             )
+        object.__setattr__(self, "angle_scale", float(scale))  # also of NumPy's float64
         self._settle_embedding()
         self._refuse_impossible()
 
     def _settle_embedding(self) -> None:
         """Derive `latent_dim` from `embedding` or the reverse, and check that they fit."""
         n, d, embedding = self.n_qubits, self.latent_dim, self.embedding
-        if d is not None and d not in (n, 2 * n):
+        if d is not None and (not _is_whole(d) or d not in (n, 2 * n)):
             raise ValueError(
                 f"latent_dim={d!r} does not fit {n} qubits: expected {n} (one angle a qubit) "
                 f"or {2 * n} (two)"
@@ -172,18 +175,23 @@ class Circuit:
                 f"latent_dim={expected} for {n} qubits, got {d}"
             )
         object.__setattr__(self, "embedding", embedding)
-        object.__setattr__(self, "latent_dim", d)
+        object.__setattr__(self, "latent_dim", int(d))
 
     def _refuse_impossible(self) -> None:
         if self.embedding == "RX" and self.initial == "superposition":
             raise ValueError(
                 "embedding='RX' does nothing on initial='superposition': H|0⟩ is an eigenstate "
-                "of RX, so no data would enter. Use embedding='RY', or initial='zero'"
+                "of RX, so that no data would enter there. Use embedding='RY', or initial='zero'"
             )
         if self.space_layers + self.decoder_layers == 0:
             raise ValueError(
                 "space_layers=0 and decoder_layers=0 leave no trainable gate: expected at least "
                 "one layer of either"
+            )
+        if self.reupload and self.space_layers == 0:
+            raise ValueError(
+                "reupload=True repeats the quantum encoder before each layer of the quantum "
+                "space, and space_layers=0: expected at least 1"
             )
         if self.mirror and self.reupload:
             raise ValueError(
@@ -243,7 +251,7 @@ class Circuit:
     def operations(self) -> list[Operation]:
         """Spell the circuit out, from the initial state to the measurement."""
         layer = iter(self._entangling_layers())
-        uploads = self.space_layers if self.reupload and self.space_layers else 1
+        uploads = self.space_layers if self.reupload else 1
         operations: list[Operation] = []
         for i in range(max(uploads, self.space_layers)):
             if i < uploads:
@@ -257,7 +265,7 @@ class Circuit:
 
     def _entangling_layers(self) -> list[Entangle]:
         """All entangling layers, in the order in which they act."""
-        uploads = self.space_layers if self.reupload and self.space_layers else 1
+        uploads = self.space_layers if self.reupload else 1
         blocks = self.space_layers + self.decoder_layers
         if self.entangler == "brickwork":
             count = uploads * self.encoder_layers + blocks
@@ -291,7 +299,14 @@ class Circuit:
         Found by walking back from the measurement: an entangling gate with one foot in the cone
         takes the other in. The smallest range of neighbouring qubits that holds them is
         returned; for "ring" it is soon all of them.
+
+        Raises
+        ------
+        ValueError
+            If there is no such qubit.
         """
+        if not 0 <= qubit < self.n_qubits:
+            raise ValueError(f"qubit={qubit!r}: expected one of 0 to {self.n_qubits - 1}")
         cone = {qubit}
         for operation in reversed(self.operations()):
             if isinstance(operation, Entangle):
@@ -341,6 +356,11 @@ class Circuit:
         if self.mirror:
             lines.insert(4, "  mirrored         entangling layers cancel where all angles are zero")
         return "\n".join(lines)
+
+
+def _is_whole(value: object) -> bool:
+    """Whether a value is a whole number, NumPy's included."""
+    return hasattr(value, "__index__") and not isinstance(value, bool)
 
 
 def _count(number: int, noun: str) -> str:

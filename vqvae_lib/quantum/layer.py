@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from vqvae_lib.quantum.backends import Backend, make_backend
+from vqvae_lib.quantum.backends import Auto, Backend, make_backend
 from vqvae_lib.quantum.circuit import Circuit
 
 __all__ = ["QuantumLayer", "initial_weights"]
@@ -28,9 +28,10 @@ class QuantumLayer(nn.Module):
         "pennylane", or a backend made by hand, such as
         ``PennyLane(circuit, "lightning.qubit", shots=1000)``.
     init
-        How the weights begin, see `initial_weights`. None: "chart" where the circuit has one,
-        else "random". In front of a decoder, a circuit with random weights is a bad start: it
-        scrambles the code before anything is learnt. A chart hands it on, nearly unchanged.
+        How the weights begin, see `initial_weights`. None: "chart" where the circuit has one
+        (``mirror=True`` or ``entangler="none"``), else "random". In front of a decoder, a circuit
+        with random weights is a bad start: it scrambles the code before anything is learnt. A
+        chart hands it on, nearly unchanged.
     generator
         Source of random numbers; None: torch's global one.
     **options
@@ -96,13 +97,16 @@ class QuantumLayer(nn.Module):
         backend, **options
             As for the layer itself.
         """
-        twin = QuantumLayer(self.circuit, backend, init="random", **options)
+        unused = torch.Generator()  # nobody's random numbers are spent on weights that go
+        twin = QuantumLayer(self.circuit, backend, init="random", generator=unused, **options)
         twin.weights = self.weights
         return twin.train(self.training)
 
     def extra_repr(self) -> str:
         """Describe the circuit and the backend, in the way of torch."""
         name = getattr(self.backend, "name", type(self.backend).__name__)
+        if isinstance(self.backend, Auto):
+            name += f" ({self.backend.on_cpu.name} on the CPU)"
         return f"{self.circuit}\nbackend {name}"
 
 
@@ -117,12 +121,12 @@ def initial_weights(
         The circuit.
     init
         - "random": uniform in [0, 2π), as PennyLane draws them.
-        - "chart": the last Rot turns each qubit such that what is measured has a slope in what
-          was embedded: with the initial superposition, ⟨Z⟩ = -sin t and ⟨X⟩ = cos t sin u of the
-          two angles t and u, to first order the coordinates themselves. To this, and to all
-          other angles, N(0, 0.1²) is added.
-        - "identity": the same without noise, for circuits whose entangling layers cancel: nothing
-          but the embedding and the measurement is left (Grant et al. 2019, arXiv:1903.05076).
+        - "identity": for circuits whose entangling layers cancel. All angles are zero, so that
+          nothing but the embedding is left (Grant et al. 2019, arXiv:1903.05076), except that the
+          last Rot turns each qubit such that what is measured has a slope in what was embedded:
+          with the initial superposition, ⟨Z⟩ = -sin t and ⟨X⟩ = cos t sin u of the two angles t
+          and u, to first order the coordinates themselves. (With re-uploading, of their sums.)
+        - "chart": the same with N(0, 0.1²) added to every angle.
     generator
         Source of random numbers; None: torch's global one.
 
@@ -147,11 +151,6 @@ def initial_weights(
     weights = torch.zeros(shape)
     if init == "chart":
         weights = 0.1 * torch.randn(shape, generator=generator)
-    elif circuit.entangler != "none" and not circuit.mirror:
-        raise ValueError(
-            "init='identity' needs entangling layers that cancel: expected Circuit(..., "
-            "mirror=True) or entangler='none'"
-        )
     weights[-1] += torch.tensor(_chart(circuit))
     return weights
 
@@ -160,6 +159,11 @@ def _no_chart(circuit: Circuit) -> str:
     """Why a circuit has no chart; empty if it has one."""
     if circuit.decoder_layers == 0:
         return "without a quantum decoder, no rotation comes last: expected decoder_layers >= 1"
+    if circuit.entangler != "none" and not circuit.mirror:
+        return (
+            "its entangling layers do not cancel, and carry each coordinate to other qubits: "
+            "expected mirror=True or entangler='none'"
+        )
     if circuit.initial == "zero" and circuit.embedding == "RY+RZ":
         return (
             "z = 0 leaves each qubit in |0>, on the axis of RZ, so that the second coordinate has "

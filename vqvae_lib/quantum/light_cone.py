@@ -2,9 +2,9 @@
 
 In a brickwork circuit, ⟨O_i⟩ depends only on the gates in the *light cone* of qubit i: walking back
 from the measurement, each entangling layer takes in at most one neighbour on either side. All
-other gates cancel against their own inverses in ⟨ψ|O_i|ψ⟩ = ⟨0|G† O_i G|0⟩. So the n features of
-any number of qubits come from n/2 small simulations, as wide as the cone, and the cost grows
-linearly with n.
+other gates of the circuit G cancel against their own inverses in ⟨start|G† O_i G|start⟩. So the
+features of n qubits come from about n/2 small simulations, as wide as the cone, and the cost of a
+call grows linearly with n.
 
 A `Window` is one such simulation. Its operations are those of the circuit between neighbouring
 qubits of the window, with qubits renumbered from 0.

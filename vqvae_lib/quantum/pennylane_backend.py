@@ -32,7 +32,8 @@ class PennyLane:
     shots
         Repetitions N_shots of every measurement; None: exact expectation values.
     seed
-        Of the shots. The same seed gives the same outcomes, call after call, in a new backend.
+        Of the shots: a new backend with the same seed repeats the same outcomes, call by call.
+        None: for a device that takes no seed, such as hardware; its outcomes are not repeated.
     diff_method
         PennyLane's name of a way to differentiate: "backprop", "adjoint", "parameter-shift", …
         "best": what PennyLane takes for the device. Only "backprop" runs a batch at once; with
@@ -68,7 +69,7 @@ class PennyLane:
         device: Any = "default.qubit",
         *,
         shots: int | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         diff_method: str = "best",
         noise: Any = None,
         **options: Any,
@@ -82,7 +83,7 @@ class PennyLane:
                 f"diff_method={diff_method!r} needs exact expectation values, and shots={shots}: "
                 "expected 'parameter-shift', or shots=None"
             )
-        if not isinstance(device, str) and (options or (shots is not None and seed != 0)):
+        if not isinstance(device, str) and (options or (shots is not None and seed)):
             raise ValueError(
                 "device is a device already: its options, a seed among them, are given where it "
                 f"is made; got {sorted(options) or ['seed']}"
@@ -117,7 +118,7 @@ class PennyLane:
         n = self.circuit.n_qubits
         device = self.device
         if isinstance(device, str):
-            seed = {} if self.shots is None else {"seed": self.seed}
+            seed = {} if self.shots is None or self.seed is None else {"seed": self.seed}
             try:
                 device = qml.device(device, wires=n, **seed, **self.options)
             except (qml.exceptions.DeviceError, TypeError) as error:

@@ -17,9 +17,11 @@ a torch operation of them, and `resources` owns threads and memory.
 try:
     import numba
 except ImportError as error:
-    raise ImportError(f"the compiled backend needs numba ({error})") from error
+    raise ImportError(
+        f"the compiled backend needs numba, which is not here ({error}): pip install numba"
+    ) from error
 if numba.config.DISABLE_JIT:
-    raise ImportError("the compiled backend needs numba, which NUMBA_DISABLE_JIT switches off")
+    raise ImportError("the compiled backend needs numba, which NUMBA_DISABLE_JIT=1 switches off")
 
 from vqvae_lib.quantum.compiled.engine import Compiled, warm_up
 from vqvae_lib.quantum.compiled.resources import release_scratch

@@ -3,19 +3,16 @@
 Once an environment has done this, no chapter waits for it.
 """
 
-import subprocess
-import sys
+import torch
+
+from vqvae_lib.quantum.compiled import warm_up
 
 
-def main() -> int:
-    """Compile each dtype in a process of its own, at the same time."""
-    code = "import sys, torch; from vqvae_lib.quantum.compiled import warm_up; "
-    code += "warm_up(getattr(torch, sys.argv[1]), patience=600)"
-    jobs = [
-        subprocess.Popen([sys.executable, "-c", code, dtype]) for dtype in ("float32", "float64")
-    ]
-    return max(abs(job.wait()) for job in jobs)
+def main() -> None:
+    """Compile, one after the other: numba's index on disk has no lock for two at a time."""
+    for dtype in (torch.float32, torch.float64):
+        warm_up(dtype, patience=600)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -169,15 +169,12 @@ class _Simulate(torch.autograd.Function):
         features = np.zeros((batch, circuit.n_features), kind)
         ctx.backend, ctx.prepared = backend, []
         kept = [z, weights]
-        if not batch:
-            ctx.arrays = cos, sin, w
-            return torch.from_numpy(features)
-        # The optimiser changes the weights in place, maybe before the way back.
+        # A copy: the weights may be changed through `weights.data` before the way back.
         ctx.arrays = cos, sin, w.copy() if keep else w
         lane = lanes.width(kind)
         chunks = -(-batch // lane)
         groups = min(kernels.GROUPS, chunks)
-        for pattern in backend.patterns:
+        for pattern in backend.patterns if batch else []:
             prepared = pattern.prepare(w, lane)
             threads = threads_for(pattern.work * batch, groups)
             slots = pattern.firsts.size * chunks if keep else threads

@@ -24,8 +24,8 @@ rows of an amplitude, real and imaginary part, lie side by side.
 ``+ - * /``           of two Vec, or of a Vec and a plain number
 ====================  ==================================================================
 
-The `rows` and what acts on them are the inner loops of every circuit. Their loops over pairs of
-rows run here, while the code is generated: the processor sees straight-line code on registers.
+`load_rows` and what acts on such rows are the inner loops of every circuit. Their loops over pairs
+of rows run here, while the code is generated: the processor sees straight-line code on registers.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ __all__ = [
     "width",
 ]
 
-# One register: 64 bytes with AVX-512, else 32 (elsewhere LLVM splits a Vec in two).
+# One register: 64 bytes with AVX-512, 32 with AVX2. Narrower machines spread a Vec over two.
 _BYTES = 64 if llvm.get_host_cpu_features().get("avx512f") else 32
 # Products may be fused with sums, and sums reordered. NaN and infinity keep their meaning.
 FAST = ("contract", "reassoc", "nsz")

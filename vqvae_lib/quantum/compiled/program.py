@@ -15,8 +15,9 @@ row of RY, RZ and two-qubit gates, and most of it need not be carried out one by
   three numbers, and never touches the 2**n amplitudes.
 - A permutation behind the last RY layer, read out in Z, permutes probabilities: `order`.
 
-So a *step* is [data phase] → gather with phases → RY on a range of qubits, and RY on the real and
-imaginary parts alike is all the arithmetic there is.
+So a *step* is [data phase] → gather with phases → RY on a range of qubits. RY, on real and
+imaginary parts alike, is the larger part of the arithmetic: it acts qubit by qubit, all else once a
+step.
 
 Amplitude k of n qubits has qubit q at bit n - 1 - q of k, as in PennyLane.
 """

@@ -19,11 +19,14 @@ __all__ = ["Prepared", "Sums", "carve", "collect", "of_window", "prepare", "sums
 
 
 class Prepared(NamedTuple):
-    """What the kernels read of the weights; in front of each shape, an axis for the windows."""
+    """What the kernels read of the weights: S steps, N = 2**n amplitudes, T qubits that are read.
+
+    In front of each shape, there is an axis for the windows.
+    """
 
     phase_cos: np.ndarray  # (S, N), the phases of `gather`
     phase_sin: np.ndarray
-    turn_tan: np.ndarray  # tan(t/2) and sin(t) of t = θ/2: row S·n + bit for each step
+    turn_tan: np.ndarray  # tan(t/2) and sin(t) of t = θ/2: row i·n + bit, step i
     turn_sin: np.ndarray
     start: np.ndarray  # (n, 4): cosine and sine of the half angles of RZ and RY of the product
     frame: np.ndarray  # (T, 6), how the last Rot turns the Bloch vectors
