@@ -324,7 +324,7 @@ def measure_here(threads: int, budget: float) -> dict[str, Any]:
     names = [name for name in names if name not in skipped]
     contests = []
     # What a second core adds shows in the sizes where it is used.
-    sizes = SIZES if threads == 1 else [s for s in SIZES if s[0] in (8, 12, 14) and not s[3]]
+    sizes = SIZES if threads == 1 else [s for s in SIZES if s[0] in (8, 12) and not s[3]]
     for n, L, B, reupload in sizes:
         for kind, circuit in circuits(n, L, reupload).items():
             row = {"circuit": kind, "n": n, "L": L, "B": B, "reupload": reupload}

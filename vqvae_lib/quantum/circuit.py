@@ -4,7 +4,7 @@ A circuit turns a latent vector z into m features o, in five steps that carry th
 course (:math:`|\psi(z)\rangle = V\,U\,S(z)\,|\text{initial}\rangle`):
 
 ==================  =======================================================================
-initial state       all qubits in |0⟩, or the uniform superposition H⊗n |0…0⟩
+initial state       all qubits 0, or the uniform superposition of all basis states
 quantum encoder S   one or two rotations by a·z on every qubit, then `encoder_layers` times
                     an entangling layer
 quantum space U     `space_layers` times: a Rot gate on every qubit, an entangling layer
@@ -63,7 +63,7 @@ class Circuit:
     latent_dim
         Latent dimension d: n (one angle a qubit) or 2n (two). None: what `embedding` takes.
     initial
-        "superposition" for the uniform superposition, "zero" for |0…0⟩.
+        "superposition" for the uniform superposition, "zero" for all qubits 0.
     embedding
         "RY" or "RX" (d = n), or "RY+RZ" (d = 2n: qubit i turns by z[2i], then by z[2i + 1]).
         None: "RY" or "RY+RZ", whichever fits `latent_dim`.
