@@ -39,8 +39,8 @@ SIZES = [
     (14, 3, 64, False),
     (16, 3, 16, False),
 ]
-# One-sample-at-a-time simulators and untuned ones are not waited for beyond this many qubits.
-WIDEST = {"lightning.qubit adjoint": 10}
+# The slowest are not waited for beyond this many qubits: seconds a call, and then minutes.
+WIDEST = {"lightning.qubit adjoint": 10, "tensorcircuit-ng": 10}
 
 
 # -------------------------------------------------------------------------------------- training
@@ -183,7 +183,7 @@ def contest(
     ways["compiled, float64"] = make_step("compiled", circuit, *doubles)
     for name in names:
         if circuit.n_qubits > WIDEST.get(name, 99):
-            skipped[f"{name}, n = {circuit.n_qubits}"] = "not run: it takes one sample at a time"
+            skipped[f"{name}, n = {circuit.n_qubits}"] = "not run: too slow to wait for"
             continue
         try:
             step = make_step(name, circuit, *tensors)
