@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vqvae_lib.quantum import Circuit, StateVector
 from vqvae_lib.quantum.circuit import Embed, Entangle, Rotate
-from vqvae_lib.quantum.pennylane_backend import _run
+from vqvae_lib.quantum.pennylane_backend import quantum_function
 from vqvae_lib.quantum.statevector import measure
 
 Features = Callable[[Tensor, Tensor], Tensor]
@@ -71,7 +71,7 @@ def torch_layer(circuit: Circuit, device: str, diff_method: str, **options: Any)
     import pennylane as qml
 
     qnode = qml.QNode(
-        lambda inputs, weights: _run(circuit, inputs, weights),
+        lambda inputs, weights: quantum_function(circuit, inputs, weights),
         qml.device(device, wires=circuit.n_qubits, **options),
         interface="torch",
         diff_method=diff_method,
@@ -93,7 +93,7 @@ def jax_jit(circuit: Circuit, z: Tensor, weights: Tensor, seeds: Tensor) -> Step
     import pennylane as qml
 
     qnode = qml.QNode(
-        lambda z, weights: _run(circuit, z, weights),
+        lambda z, weights: quantum_function(circuit, z, weights),
         qml.device("default.qubit", wires=circuit.n_qubits),
         interface="jax",
         diff_method="backprop",

@@ -153,11 +153,11 @@ def interleaved(ways: dict[str, Callable[[], object]], budget: float) -> dict[st
     return {name: round(statistics.median(taken[1:]), 4) for name, taken in times.items()}
 
 
-def problem(circuit: Circuit, B: int, dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
+def problem(circuit: Circuit, B: int) -> list[torch.Tensor]:
     """Latent vectors, weights and the gradients that the features get."""
     g = torch.Generator().manual_seed(0)
     shapes = [(B, circuit.latent_dim), circuit.weight_shape, (B, circuit.n_features)]
-    return [torch.randn(shape, generator=g).to(dtype) for shape in shapes]
+    return [torch.randn(shape, generator=g) for shape in shapes]
 
 
 def worst_error(got: tuple[Any, ...], wanted: tuple[Any, ...]) -> float:
@@ -171,28 +171,34 @@ def worst_error(got: tuple[Any, ...], wanted: tuple[Any, ...]) -> float:
 
 
 def contest(
-    circuit: Circuit, B: int, names: list[str], skipped: dict[str, str], budget: float
+    what: str,
+    circuit: Circuit,
+    B: int,
+    names: list[str],
+    skipped: dict[str, str],
+    budget: float,
 ) -> dict[str, Any]:
     """Milliseconds of each contender on one circuit, once its numbers have been verified."""
     from experiments.rivals import make_step
 
     tensors = problem(circuit, B)
-    wanted = make_step("statevector", circuit, *(t.double() for t in tensors))()
-    ways: dict[str, Callable[[], object]] = {}
     doubles = [tensor.double() for tensor in tensors]
-    ways["compiled, float64"] = make_step("compiled", circuit, *doubles)
+    wanted = make_step("statevector", circuit, *doubles)()
+    ways: dict[str, Callable[[], object]] = {
+        "compiled, float64": make_step("compiled", circuit, *doubles)
+    }
     for name in names:
         if circuit.n_qubits > WIDEST.get(name, 99):
-            skipped[f"{name}, n = {circuit.n_qubits}"] = "not run: too slow to wait for"
+            skipped[f"{name}, {what}"] = "not run: too slow to wait for"
             continue
         try:
             step = make_step(name, circuit, *tensors)
             error = worst_error(step(), wanted)
         except Exception as reason:  # a rival that fails is not timed, and says why
-            skipped[f"{name}, n = {circuit.n_qubits}"] = f"{type(reason).__name__}: {reason}"[:200]
+            skipped[f"{name}, {what}"] = f"{type(reason).__name__}: {reason}"[:200]
             continue
         if not error <= 1e-4:
-            skipped[f"{name}, n = {circuit.n_qubits}"] = f"numbers differ by {error:.1e}"
+            skipped[f"{name}, {what}"] = f"numbers differ by {error:.1e}"
             continue
         ways[name] = step
     return interleaved(ways, budget)
@@ -266,7 +272,7 @@ def limits() -> dict[str, float]:
     return found
 
 
-def kernel_rate(circuit: Circuit, B: int, milliseconds: float) -> dict[str, float]:
+def kernel_rate(circuit: Circuit, B: int, ms: float) -> dict[str, float]:
     """How much a forward and backward pass does a second, to be held against `limits`.
 
     Operations are those of RY alone: three shears on each pair of amplitudes, 6 · 2**n forward,
@@ -283,9 +289,9 @@ def kernel_rate(circuit: Circuit, B: int, milliseconds: float) -> dict[str, floa
     back = sum(1 + -(-width // 2) for width in turned)
     moved = 2 * 8 * amplitudes * (there + 2 * back)
     return {
-        "ns_per_amplitude_and_ry": round(1e6 * milliseconds / (amplitudes * sum(turned)), 3),
-        "gflops": round(operations / milliseconds / 1e6, 1),
-        "gb_per_s": round(moved / milliseconds / 1e6, 1),
+        "ns_per_amplitude_and_ry": round(1e6 * ms / (amplitudes * sum(turned)), 3),
+        "gflops": round(operations / ms / 1e6, 1),
+        "gb_per_s": round(moved / ms / 1e6, 1),
     }
 
 
@@ -328,7 +334,7 @@ def measure_here(threads: int, budget: float) -> dict[str, Any]:
     for n, L, B, reupload in sizes:
         for kind, circuit in circuits(n, L, reupload).items():
             row = {"circuit": kind, "n": n, "L": L, "B": B, "reupload": reupload}
-            row["ms"] = contest(circuit, B, names, skipped, budget)
+            row["ms"] = contest(f"{kind}, n={n}", circuit, B, names, skipped, budget)
             ours = row["ms"]["compiled"]
             row["times"] = {name: round(ms / ours, 1) for name, ms in row["ms"].items()}
             if kind == "course, ring":
@@ -374,7 +380,7 @@ def measure_quantum(budget: float) -> None:
             "seconds_a_contest": budget,
             "seed": 0,
             "dtype": "float32; PennyLane's default.qubit goes on in complex128 by itself",
-            "register_bytes": 4 * lanes.width(np.dtype(np.float32)),
+            "register_bytes": 4 * lanes.width(4),
         },
         start=start_times(),
         **runs,

@@ -55,7 +55,9 @@ def test_thirty_qubits_are_a_matrix_product_state(circuit):
 
 def test_they_are_taken_where_they_cost_less():
     assert isinstance(Auto(Circuit(50, 100)).on_cpu, LightCone)
-    assert isinstance(Auto(Circuit(6, 12, entangler="none")).on_cpu, LightCone)
+    assert isinstance(Auto(Circuit(20, 40, entangler="none")).on_cpu, LightCone)
+    assert isinstance(Auto(Circuit(10, 20)).on_cpu, LightCone)
+    assert isinstance(Auto(Circuit(9, 18)).on_cpu, Compiled)  # windows have a price of their own
     assert isinstance(Auto(Circuit(4, 8)).on_cpu, Compiled)
     assert isinstance(Auto(Circuit(12, 24, entangler="ring")).on_cpu, Compiled)
     assert isinstance(Auto(Circuit(4, 8)).elsewhere, StateVector)

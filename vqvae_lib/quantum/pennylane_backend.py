@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 from vqvae_lib.quantum._checks import check_inputs
 from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Rotate
 
-__all__ = ["PennyLane", "draw"]
+__all__ = ["PennyLane", "draw", "quantum_function"]
 
 
 class PennyLane:
@@ -90,7 +91,7 @@ class PennyLane:
             )
         self.circuit, self.device, self.shots, self.seed = circuit, device, shots, seed
         self.diff_method, self.noise, self.options = diff_method, noise, options
-        self._qnode = self._make_qnode()
+        self._connect()
 
     def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
         """Features (B, m) of latent vectors (B, d), with weights `circuit.weight_shape`."""
@@ -98,22 +99,14 @@ class PennyLane:
         if not len(z):  # no sample to run, but gradients (of zero) are still asked for
             return z.new_zeros(0, self.circuit.n_features) + 0 * (z.sum() + weights.sum())
         with _default_dtype(z.dtype):
-            if self._broadcasts(z, weights):
+            if self._batched:
                 features = torch.stack(self._qnode(z, weights), -1)
             else:
                 features = torch.stack([torch.stack(self._qnode(row, weights)) for row in z])
         return features.to(z.dtype)
 
-    def _broadcasts(self, z: Tensor, weights: Tensor) -> bool:
-        """Whether a whole batch can be one run."""
-        method = self.diff_method
-        if method == "best" and self.noise is None:
-            import pennylane as qml
-
-            method = qml.workflow.get_best_diff_method(self._qnode)(z[0], weights)
-        return method == "backprop" and self.noise is None
-
-    def _make_qnode(self) -> Any:
+    def _connect(self) -> None:
+        """Make the QNode, and find out whether a whole batch can be one run."""
         qml = _pennylane()
         n = self.circuit.n_qubits
         device = self.device
@@ -126,13 +119,17 @@ class PennyLane:
                     f"device={device!r} with {seed | self.options}: PennyLane says: {error}"
                 ) from error
         qnode = qml.QNode(
-            lambda z, weights: _run(self.circuit, z, weights),
+            lambda z, weights: quantum_function(self.circuit, z, weights),
             device,
             interface="torch",
             diff_method=self.diff_method,
             shots=self.shots,
         )
-        return qnode if self.noise is None else qml.add_noise(qnode, self.noise)
+        method = self.diff_method
+        if method == "best":
+            method = qml.workflow.get_best_diff_method(qnode)(*_zeros(self.circuit))
+        self._batched = method == "backprop" and self.noise is None
+        self._qnode = qnode if self.noise is None else qml.add_noise(qnode, self.noise)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what does not pickle and can be made anew."""
@@ -140,7 +137,7 @@ class PennyLane:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._qnode = self._make_qnode()
+        self._connect()
 
 
 def draw(circuit: Circuit, *, figure: bool = False) -> Any:
@@ -165,18 +162,29 @@ def draw(circuit: Circuit, *, figure: bool = False) -> Any:
     1: ──RY─╰X──Rot─┤  <Z>
     """
     qml = _pennylane()
-    z, weights = torch.zeros(circuit.latent_dim or 0), torch.zeros(circuit.weight_shape)
-
-    def function() -> Any:
-        return _run(circuit, z, weights)
-
+    function, wires = partial(quantum_function, circuit), range(circuit.n_qubits)
     if figure:
-        return qml.draw_mpl(function, wire_order=range(circuit.n_qubits))()
-    return qml.draw(function, decimals=None, wire_order=range(circuit.n_qubits))()
+        return qml.draw_mpl(function, wire_order=wires)(*_zeros(circuit))
+    return qml.draw(function, decimals=None, wire_order=wires)(*_zeros(circuit))
 
 
-def _run(circuit: Circuit, z: Tensor, weights: Tensor) -> list[Any]:
-    """Write the circuit down in PennyLane's gates; z is (d,), or (B, d) for a batch."""
+def quantum_function(circuit: Circuit, z: Tensor, weights: Tensor) -> list[Any]:
+    """Write a circuit down in PennyLane's gates, for a QNode.
+
+    Parameters
+    ----------
+    circuit
+        The circuit.
+    z
+        (d,), or (B, d) for a batch; of any library that PennyLane knows.
+    weights
+        `circuit.weight_shape`.
+
+    Returns
+    -------
+    list
+        The m expectation values, as PennyLane's measurements.
+    """
     qml = _pennylane()
     n = circuit.n_qubits
     angles = (circuit.angle_scale * z).reshape(*z.shape[:-1], n, -1)  # (..., n, 1 or 2)
@@ -200,6 +208,11 @@ def _run(circuit: Circuit, z: Tensor, weights: Tensor) -> list[Any]:
                     entangle(pair)
     observables = {"Z": qml.Z, "X": qml.X}
     return [qml.expval(observables[o](qubit)) for qubit in range(n) for o in circuit.readout]
+
+
+def _zeros(circuit: Circuit) -> tuple[Tensor, Tensor]:
+    """Make some z and weights, where their values do not matter."""
+    return torch.zeros(circuit.latent_dim or 0), torch.zeros(circuit.weight_shape)
 
 
 @contextmanager

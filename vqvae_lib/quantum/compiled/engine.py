@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -82,12 +83,12 @@ class Compiled:
 
     name = "compiled"
 
-    def __init__(self, circuit: Circuit, windows: list[Window] | None = None) -> None:
+    def __init__(self, circuit: Circuit, windows: Sequence[Window] | None = None) -> None:
         self.circuit = circuit
         windows = whole(circuit) if windows is None else windows
-        self.width = max(window.width for window in windows)
+        width = max(window.width for window in windows)
         for states in (1, 4):  # one state, and what surrounds it at least
-            check_memory(circuit, self.width, states, torch.float32)
+            check_memory(circuit, width, states, torch.float32)
         places: dict[Any, list[int]] = {}
         for window in windows:
             places.setdefault(window.pattern, []).append(window.first)
@@ -96,11 +97,10 @@ class Compiled:
             for (width, targets, operations), firsts in places.items()
         ]
 
-    def check_memory(self, batch: int, dtype: torch.dtype, keep: bool) -> None:
+    def _check_batch(self, batch: int, dtype: torch.dtype, keep: bool) -> None:
         """Refuse a batch whose states do not fit into this machine's memory."""
-        lane = lanes.width(np.dtype(np.float32 if dtype == torch.float32 else np.float64))
-        chunks = -(-batch // lane)
-        threads = min(torch.get_num_threads(), kernels.GROUPS, max(chunks, 1))
+        lane, chunks, groups = _parts(batch, dtype.itemsize)
+        threads = min(torch.get_num_threads(), groups)
         for pattern in self.patterns:
             rows = threads * pattern.forward_rows
             if keep:
@@ -121,7 +121,7 @@ class Compiled:
             warm_up(z.dtype)
         # Inside the function, torch tells neither whether gradients are wanted at all.
         keep = torch.is_grad_enabled() and (z.requires_grad or weights.requires_grad)
-        self.check_memory(len(z), z.dtype, keep)
+        self._check_batch(len(z), z.dtype, keep)
         return _Simulate.apply(self, keep, z, weights)
 
 
@@ -171,9 +171,7 @@ class _Simulate(torch.autograd.Function):
         kept = [z, weights]
         # A copy: the weights may be changed through `weights.data` before the way back.
         ctx.arrays = cos, sin, w.copy() if keep else w
-        lane = lanes.width(kind)
-        chunks = -(-batch // lane)
-        groups = min(kernels.GROUPS, chunks)
+        lane, chunks, groups = _parts(batch, kind.itemsize)
         for pattern in backend.patterns if batch else []:
             prepared = pattern.prepare(w, lane)
             threads = threads_for(pattern.work * batch, groups)
@@ -223,6 +221,13 @@ class _Once(torch.autograd.Function):
         )
 
 
+def _parts(batch: int, itemsize: int) -> tuple[int, int, int]:
+    """Samples in a chunk, chunks in a batch, and the groups that threads share out."""
+    lane = lanes.width(itemsize)
+    chunks = -(-batch // lane)
+    return lane, chunks, min(kernels.GROUPS, chunks)
+
+
 def _half_angles(z: np.ndarray, circuit: Circuit) -> tuple[np.ndarray, np.ndarray]:
     """Cosine and sine of half the data's angles, (B, d) each, contiguous.
 
@@ -242,8 +247,7 @@ def _back(ctx: Any, kept: list[np.ndarray], grad: Tensor) -> tuple[Tensor, Tenso
     g = np.ascontiguousarray(grad.numpy())
     batch, kind = len(cos), cos.dtype
     data_grads, gradient = np.zeros(cos.shape, kind), np.zeros(w.shape, kind)
-    lane = lanes.width(kind)
-    groups = min(kernels.GROUPS, -(-batch // lane))
+    lane, _, groups = _parts(batch, kind.itemsize)
     patterns = backend.patterns if batch else []
     for pattern, prepared, states, blochs in zip(
         patterns, ctx.prepared, kept[::2], kept[1::2], strict=True

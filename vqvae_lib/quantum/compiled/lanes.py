@@ -36,7 +36,6 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numba
-import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.imputils import lower_builtin
@@ -67,9 +66,9 @@ _SCALAR = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
 _INT = ir.IntType(32)
 
 
-def width(dtype: np.dtype) -> int:
-    """Samples in one Vec of a NumPy dtype, float32 or float64."""
-    return _BYTES // dtype.itemsize
+def width(itemsize: int) -> int:
+    """Samples in one Vec, of numbers of 4 or 8 bytes."""
+    return _BYTES // itemsize
 
 
 class _VecType(types.Type):
