@@ -330,6 +330,24 @@ def test_a_long_compilation_is_told(capfd, monkeypatch):
     assert capfd.readouterr().err == ""
 
 
+def test_a_compilation_that_fails_is_tried_again(monkeypatch):
+    class Failing:
+        tries = 0
+
+        def __init__(self, circuit):
+            Failing.tries += 1
+            raise MemoryError("while compiling")
+
+    monkeypatch.setattr("vqvae_lib.quantum.compiled.engine._warm", set())
+    circuit = Circuit(2)
+    backend, data = Compiled(circuit), problem(circuit, 3, 0, torch.float32)[:2]
+    monkeypatch.setattr("vqvae_lib.quantum.compiled.engine.Compiled", Failing)
+    for _try in range(2):
+        with pytest.raises(MemoryError, match="while compiling"):
+            backend(*data)
+    assert Failing.tries == 2
+
+
 def test_gradients_train_a_layer_to_what_it_can_represent():
     """Learn the features of the same circuit with other weights: the loss falls to nothing."""
     g = torch.Generator().manual_seed(0)
