@@ -178,6 +178,55 @@ def test_validation_noise_is_the_same_after_each_epoch():
     assert len(set(history.train["loss"])) == 3
 
 
+class Recorded(Mean):
+    """Keeps what its loss is called with."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def loss(self, x, y=None, *, generator=None):
+        self.calls.append((self.training, x.clone(), None if y is None else y.clone()))
+        return super().loss(x)
+
+
+def test_labels_go_with_their_rows():
+    data = torch.arange(10.0, dtype=torch.float64)[:, None]
+    network = Recorded()
+    fit(network, data, data[:, 0] * 2, epochs=2, batch_size=3, x_valid=data[:4], y_valid=data[:4])
+    trained = [(x, y) for training_, x, y in network.calls if training_]
+    assert len(trained) == 8
+    assert all(torch.equal(2 * x[:, 0], y) for x, y in trained)
+    assert all(torch.equal(x, y) for training_, x, y in network.calls if not training_)
+
+
+def test_the_transform_is_of_training_batches_alone_and_draws_from_the_seed():
+    data = torch.ones(6, 1, dtype=torch.float64)
+
+    def noisy(x, generator):
+        return x + torch.rand(x.shape, generator=generator, dtype=x.dtype)
+
+    networks = [Recorded(), Recorded()]
+    for network in networks:
+        fit(network, data, epochs=2, batch_size=3, x_valid=data, transform=noisy, seed=5)
+    for (training_, x, _y), (_t, again, _y2) in zip(*(n.calls for n in networks), strict=True):
+        assert torch.equal(x, again)
+        assert training_ == bool((x > 1).all())
+    batches = [x for training_, x, _y in networks[0].calls if training_]
+    assert len(torch.cat(batches).unique()) == 12  # anew for each sample and epoch
+    assert data.eq(1).all()
+
+
+def test_a_function_is_called_before_each_epoch():
+    seen = []
+    network = Recorded()
+    data = torch.ones(4, 1, dtype=torch.float64)
+    fit(
+        network, data, epochs=3, before_epoch=lambda epoch: seen.append((epoch, len(network.calls)))
+    )
+    assert seen == [(0, 0), (1, 1), (2, 2)]
+
+
 def test_frozen_weights_stay():
     network = model()
     network.decoder.requires_grad_(False)
@@ -241,6 +290,19 @@ def test_best_epoch_is_the_first_of_the_smallest():
         ({"optimizer": "lion"}, ValueError, "optimizer='lion': expected one of adam, adamw, sgd"),
         ({"patience": 0, "x_valid": x()}, ValueError, "patience=0"),
         ({"patience": 2}, ValueError, "patience=2 without x_valid"),
+        ({"y_train": torch.ones(9)}, ValueError, r"y_train has shape \(9,\), x_train has 50 rows"),
+        ({"y_valid": torch.ones(9)}, ValueError, r"y_valid has shape \(9,\), x_valid has no data"),
+        (
+            {"y_train": torch.ones(50), "x_valid": x()},
+            ValueError,
+            "y_train and y_valid: expected both or neither",
+        ),
+        (
+            {"transform": lambda x, g: x[:, :2]},
+            ValueError,
+            r"transform made \(50, 2\) of torch.float32 of a batch \(50, 4\) of torch.float32",
+        ),
+        ({"transform": lambda x, g: None}, ValueError, "transform made NoneType of a batch"),
         ({"model": nn.Linear(4, 4)}, TypeError, r"Linear.loss\(x, generator=g\) gave NoneType"),
     ],
 )
@@ -438,6 +500,8 @@ def test_more_epochs_continue_and_fewer_are_refused(tmp_path):
         ({"x_valid": x(10, 4)}, r"x_valid: None, this call has torch\.float32 \(10, 4\)"),
         ({"x_train": x(50, 1)}, r"x_train: torch.float32 \(50, 4\) sha256 \w+, .* sha256 \w+:"),
         ({"schedule": lambda epoch: 0.5**epoch}, r"lr 0\.001 in epoch 1, .* gives 0\.0005"),
+        ({"transform": lambda x, g: x}, r"transform: None, this call has .*lambda"),
+        ({"before_epoch": lambda epoch: None}, r"before_epoch: None, this call has .*lambda"),
         ({"model": mlp_autoencoder(4, 9, 2)}, r"out_features=8, .*, this call has .*_features=9"),
     ],
 )

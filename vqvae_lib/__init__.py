@@ -7,6 +7,7 @@ from vqvae_lib.autoencoder import (
     mlp_autoencoder,
     squared_error,
 )
+from vqvae_lib.bounds import PPCA, elbo, gaussian_kl, importance_bound, ppca
 from vqvae_lib.data import (
     ImageData,
     binarise,
@@ -15,38 +16,54 @@ from vqvae_lib.data import (
     load_mnist,
     load_photographs,
 )
+from vqvae_lib.likelihoods import Bernoulli, Binomial, Gaussian
 from vqvae_lib.metrics import PCA, knn_accuracy, mse, pca, pca_floor, principal_angles
 from vqvae_lib.networks import ConvDecoder, ConvEncoder, mlp
 from vqvae_lib.quantum import Circuit, QuantumLayer
 from vqvae_lib.training import History, TrainingDiverged, cosine, fit
+from vqvae_lib.vae import VAE, ConditionalVAE, GaussianEncoder, Posterior, mlp_vae, reparameterise
 
 __version__ = "0.1.0"
 
 __all__ = [
     "PCA",
+    "PPCA",
+    "VAE",
     "Autoencoder",
+    "Bernoulli",
+    "Binomial",
     "Circuit",
+    "ConditionalVAE",
     "ConvDecoder",
     "ConvEncoder",
     "DenoisingAutoencoder",
+    "Gaussian",
+    "GaussianEncoder",
     "History",
     "ImageData",
     "LinearAutoencoder",
+    "Posterior",
     "QuantumLayer",
     "TrainingDiverged",
     "binarise",
     "cosine",
+    "elbo",
     "extract_patches",
     "fit",
+    "gaussian_kl",
+    "importance_bound",
     "knn_accuracy",
     "load_digits",
     "load_mnist",
     "load_photographs",
     "mlp",
     "mlp_autoencoder",
+    "mlp_vae",
     "mse",
     "pca",
     "pca_floor",
+    "ppca",
     "principal_angles",
+    "reparameterise",
     "squared_error",
 ]

@@ -1,7 +1,8 @@
 """Training: one readable loop, with history, early stopping, checkpoints and exact resume.
 
-A model is anything with ``loss(x, generator=g)`` returning a dict of named scalars, of which
-``"loss"`` is minimised; the other terms are recorded beside it.
+A model is anything with ``loss(x, generator=g)``, or ``loss(x, y, generator=g)`` where there are
+labels, returning a dict of named scalars, of which ``"loss"`` is minimised; the other terms are
+recorded beside it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
+
+
+Transform = Callable[[Tensor, torch.Generator], Tensor]
 
 
 class TrainingDiverged(RuntimeError):
@@ -80,6 +84,7 @@ class History:
 def fit(
     model: nn.Module,
     x_train: Tensor,
+    y_train: Tensor | None = None,
     *,
     epochs: int,
     batch_size: int = 64,
@@ -87,8 +92,11 @@ def fit(
     optimizer: str = "adam",
     weight_decay: float = 0.0,
     x_valid: Tensor | None = None,
+    y_valid: Tensor | None = None,
     patience: int | None = None,
     schedule: Callable[[int], float] | None = None,
+    before_epoch: Callable[[int], None] | None = None,
+    transform: Transform | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
     seed: int = 0,
@@ -106,6 +114,8 @@ def fit(
         Has ``loss(x, generator=g) -> {"loss": scalar, ...}``; changed in place.
     x_train
         Data, shape (N, ...), finite, on the model's device.
+    y_train
+        Labels, shape (N, ...), any type; the loss is then called as ``loss(x, y, generator=g)``.
     epochs
         How often the data is gone through, counting the epochs of a resumed run.
     batch_size
@@ -119,11 +129,19 @@ def fit(
     x_valid
         Data to watch, shape (N_valid, ...). What a model draws in its loss is drawn anew, but
         the same, after each epoch.
+    y_valid
+        Its labels, shape (N_valid, ...), if there are any.
     patience
         Stop when the validation loss has not improved for that many epochs, and in any case end
         with the weights of the best epoch. None: run all epochs, end with the last weights.
     schedule
         Maps the epoch, counted from 0, to a factor on `lr`.
+    before_epoch
+        Called with the epoch, counted from 0, before it; `vqvae_lib.vae.VAE.warm_up` makes one.
+        What it does may depend on the epoch alone, or a resumed run would differ.
+    transform
+        Maps each training batch and a generator to the batch that is trained on, of the same
+        shape: ``lambda x, g: binarise(x, generator=g)`` draws black and white anew each time.
     checkpoint
         File that is written after each epoch, and from which a run is taken up again.
     resume
@@ -165,6 +183,7 @@ def fit(
                 f"x_valid has shape {tuple(x_valid.shape)}, x_train {tuple(x_train.shape)}: "
                 "expected them to differ in the number of samples only"
             )
+    _check_labels(x_train, y_train, x_valid, y_valid)
     _check_settings(epochs, batch_size, lr, weight_decay, optimizer, patience, x_valid)
 
     device = x_train.device
@@ -192,6 +211,10 @@ def fit(
                 "patience": patience,
                 "x_train": _fingerprint(x_train),
                 "x_valid": None if x_valid is None else _fingerprint(x_valid),
+                "y_train": None if y_train is None else _fingerprint(y_train),
+                "y_valid": None if y_valid is None else _fingerprint(y_valid),
+                "transform": None if transform is None else _name(transform),
+                "before_epoch": None if before_epoch is None else _name(before_epoch),
                 "model": repr(model),
             }
             if resume and path.exists():
@@ -206,9 +229,15 @@ def fit(
                 rate = lr * schedule(epoch)
                 for group in opt.param_groups:
                     group["lr"] = rate
+                if before_epoch is not None:
+                    before_epoch(epoch)
                 try:
-                    train = _train_epoch(model, opt, x_train, batch_size, generator, epoch)
-                    valid = {} if x_valid is None else _evaluate(model, x_valid, batch_size, seed)
+                    train = _train_epoch(
+                        model, opt, x_train, y_train, batch_size, transform, generator, epoch
+                    )
+                    valid = {}
+                    if x_valid is not None:
+                        valid = _evaluate(model, x_valid, y_valid, batch_size, seed)
                     _check_finite(model, valid, epoch)
                 except TrainingDiverged:
                     model.load_state_dict(good)
@@ -255,7 +284,9 @@ def _train_epoch(
     model: nn.Module,
     opt: torch.optim.Optimizer,
     x: Tensor,
+    y: Tensor | None,
     batch_size: int,
+    transform: Transform | None,
     generator: torch.Generator,
     epoch: int,
 ) -> dict[str, float]:
@@ -264,7 +295,10 @@ def _train_epoch(
     sums: dict[str, float] = {}
     order = torch.randperm(len(x), generator=generator, device=x.device)  # (N,)
     for step, batch in enumerate(order.split(batch_size)):
-        terms = _loss(model, x[batch], generator)  # (B, ...)
+        rows = x[batch]  # (B, ...)
+        if transform is not None:
+            rows = _transformed(transform, rows, generator)
+        terms = _loss(model, rows, None if y is None else y[batch], generator)
         loss = terms["loss"].item()
         if not math.isfinite(loss):
             raise TrainingDiverged(
@@ -279,7 +313,9 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def _evaluate(model: nn.Module, x: Tensor, batch_size: int, seed: int) -> dict[str, float]:
+def _evaluate(
+    model: nn.Module, x: Tensor, y: Tensor | None, batch_size: int, seed: int
+) -> dict[str, float]:
     """Each term's mean over the validation data.
 
     The generator is a new one each time: two epochs are compared on the same noise.
@@ -287,14 +323,34 @@ def _evaluate(model: nn.Module, x: Tensor, batch_size: int, seed: int) -> dict[s
     model.eval()
     generator = torch.Generator(x.device).manual_seed(seed)
     sums: dict[str, float] = {}
-    for batch in x.split(max(batch_size, 1024)):
-        _add(sums, _loss(model, batch, generator), len(batch))
+    at_once = max(batch_size, 1024)
+    for start in range(0, len(x), at_once):
+        rows = slice(start, start + at_once)
+        labels = None if y is None else y[rows]
+        _add(sums, _loss(model, x[rows], labels, generator), len(x[rows]))
     return {name: total / len(x) for name, total in sums.items()}
 
 
-def _loss(model: nn.Module, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+def _transformed(transform: Transform, x: Tensor, generator: torch.Generator) -> Tensor:
+    changed = transform(x, generator)
+    if not isinstance(changed, Tensor) or changed.shape != x.shape or changed.dtype != x.dtype:
+        what = (
+            f"{tuple(changed.shape)} of {changed.dtype}"
+            if isinstance(changed, Tensor)
+            else (type(changed).__name__)
+        )
+        raise ValueError(
+            f"transform made {what} of a batch {tuple(x.shape)} of {x.dtype}: expected the same"
+        )
+    return changed
+
+
+def _loss(
+    model: nn.Module, x: Tensor, y: Tensor | None, generator: torch.Generator
+) -> dict[str, Tensor]:
     loss = getattr(model, "loss", None)
-    terms = loss(x, generator=generator) if callable(loss) else None
+    data = (x,) if y is None else (x, y)
+    terms = loss(*data, generator=generator) if callable(loss) else None
     if not isinstance(terms, dict) or "loss" not in terms:
         raise TypeError(
             f"{type(model).__name__}.loss(x, generator=g) gave {type(terms).__name__}: expected a "
@@ -370,6 +426,19 @@ def _check_data(name: str, x: Tensor, model: nn.Module) -> None:
                 f"{name} is {x.dtype} on {x.device}, the model's {parameter_name} "
                 f"{parameter.dtype} on {parameter.device}: expected the same"
             )
+
+
+def _check_labels(
+    x_train: Tensor, y_train: Tensor | None, x_valid: Tensor | None, y_valid: Tensor | None
+) -> None:
+    for part, x, y in (("train", x_train, y_train), ("valid", x_valid, y_valid)):
+        if y is not None and (x is None or y.shape[:1] != x.shape[:1]):
+            rows = "no data" if x is None else f"{len(x)} rows"
+            raise ValueError(
+                f"y_{part} has shape {tuple(y.shape)}, x_{part} has {rows}: expected a label a row"
+            )
+    if x_valid is not None and (y_train is None) != (y_valid is None):
+        raise ValueError("y_train and y_valid: expected both or neither")
 
 
 def _check_finite(model: nn.Module, valid: dict[str, float], epoch: int) -> None:
@@ -484,6 +553,10 @@ def _put_back(
     if "cuda" in parts["rng"]:
         torch.cuda.set_rng_state(parts["rng"]["cuda"], generator.device)
     return parts["best"]
+
+
+def _name(function: Callable[..., object]) -> str:
+    return getattr(function, "__qualname__", type(function).__name__)
 
 
 def _fingerprint(x: Tensor) -> str:

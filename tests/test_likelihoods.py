@@ -1,0 +1,171 @@
+"""Likelihoods against torch.distributions, and their samples against their own means."""
+
+import math
+
+import pytest
+import torch
+from torch import distributions as td
+
+import vqvae_lib as vq
+from vqvae_lib.likelihoods import Likelihood
+
+
+def draws(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def rand(*shape, seed=0):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+COINS = (rand(7, 5) < 0.4).double()
+COUNTS = (16 * rand(7, 5)).floor() / 16
+REALS = draws(7, 5)
+
+
+def cases():
+    """Likelihood, data, decoder's output with an axis of draws, and torch's distribution."""
+    one, two = 3 * draws(4, 7, 5), draws(4, 7, 10)
+    yield vq.Bernoulli(), COINS, one, td.Bernoulli(logits=one), 1.0
+    yield vq.Binomial(16), COUNTS, one, td.Binomial(16, logits=one), 16.0
+    fixed = vq.Gaussian(0.5).double()
+    yield fixed, REALS, one, td.Normal(one, math.sqrt(0.5)), 1.0
+    learned = vq.Gaussian().double()
+    with torch.no_grad():
+        learned.raw_log_var.fill_(-1.3)
+    yield learned, REALS, one, td.Normal(one, math.sqrt(math.exp(-1.3) + 1e-4)), 1.0
+    mean, raw = two[..., :5], two[..., 5:]
+    heads = vq.Gaussian("heads", min_variance=0.01)
+    yield heads, REALS, two, td.Normal(mean, (raw.exp() + 0.01).sqrt()), 1.0
+
+
+NAMES = ["Bernoulli", "Binomial", "Gaussian fixed", "Gaussian learned", "Gaussian heads"]
+
+
+@pytest.mark.parametrize(("p", "x", "params", "oracle", "unit"), list(cases()), ids=NAMES)
+def test_log_prob_and_mean_are_those_of_torch(p, x, params, oracle, unit):
+    assert torch.allclose(p.log_prob(x, params), oracle.log_prob(unit * x), rtol=1e-7, atol=1e-12)
+    assert torch.allclose(p.mean(params), oracle.mean / unit)
+    p.check_data(x)
+    p.check_params(params, 5)
+
+
+@pytest.mark.parametrize(("p", "x", "params", "oracle", "unit"), list(cases()), ids=NAMES)
+def test_samples_have_the_mean_and_variance_of_the_distribution(p, x, params, oracle, unit):
+    """All 140 means within five standard errors, the variances within a tenth on average."""
+    S = 4000
+    samples = p.sample(params.expand(S, *params.shape), generator=torch.Generator().manual_seed(0))
+    assert samples.shape == (S, 4, 7, 5)
+    p.check_data(samples)
+    mean, variance = oracle.mean / unit, oracle.variance / unit**2
+    assert ((samples.mean(0) - mean).abs() <= 5 * (variance / S).sqrt() + 1e-9).all()
+    assert (samples.var(0) / variance).mean().item() == pytest.approx(1, abs=0.1)
+    again = p.sample(params.expand(S, *params.shape), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(samples, again)
+
+
+@pytest.mark.parametrize("p", [vq.Bernoulli(), vq.Binomial(16)])
+def test_certain_pixels_stay_finite_and_right_in_float32(p):
+    params = torch.tensor([[80.0, -80.0]])
+    assert p.log_prob(torch.tensor([[1.0, 0.0]]), params).abs().max() < 1e-5
+    wrong = p.log_prob(torch.tensor([[0.0, 1.0]]), params) / getattr(p, "total_count", 1)
+    assert torch.allclose(wrong, torch.tensor([[-80.0, -80.0]]))
+
+
+def test_probabilities_of_all_counts_sum_to_one():
+    p, params = vq.Binomial(16), torch.tensor([[0.7]], dtype=torch.float64)
+    counts = torch.arange(17, dtype=torch.float64)[:, None] / 16
+    assert p.log_prob(counts, params).exp().sum().item() == pytest.approx(1, abs=1e-12)
+
+
+def test_one_learned_variance_settles_at_the_mean_squared_error():
+    p = vq.Gaussian()
+    error = 0.2 * draws(500, 5).float()
+    optimizer = torch.optim.Adam(p.parameters(), lr=0.05)
+    for _ in range(400):
+        optimizer.zero_grad()
+        (-p.log_prob(error, torch.zeros(500, 5)).mean()).backward()
+        optimizer.step()
+    assert p.variance(error).item() == pytest.approx(error.square().mean().item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("variance", ["learned", "heads"])
+def test_the_floor_holds_and_still_lets_the_variance_rise(variance):
+    p = vq.Gaussian(variance, min_variance=1e-3)
+    params = torch.full((1, p.params_per_dimension), -200.0, requires_grad=True)
+    if variance == "learned":
+        with torch.no_grad():
+            p.raw_log_var.fill_(-10.0)
+    assert p.variance(params).min().item() == pytest.approx(1e-3, rel=0.05)
+    off = params[:, :1].detach() + 1
+    (-p.log_prob(off, torch.cat([params[:, :1], params[:, 1:] * 0 - 10], 1)).sum()).backward()
+    slope = p.raw_log_var.grad if variance == "learned" else params.grad
+    assert torch.isfinite(slope).all()
+    assert variance == "heads" or slope < 0
+
+
+def test_squared_error_is_a_gaussian_of_variance_one_half():
+    """-log p(x|z) = ½ ‖x - x_hat‖²/σ² + constants: σ² = ½ for the sum, D/2 for the mean."""
+    x, x_hat = draws(7, 5), draws(7, 5, seed=1)
+    squares = (x - x_hat).square().sum(1)
+    for variance, error in ((0.5, squares), (2.5, squares / 5)):
+        p = vq.Gaussian(variance).double()
+        constant = 2.5 * math.log(2 * math.pi * variance)
+        assert torch.allclose(-p.log_prob(x, x_hat).sum(1), error + constant)
+
+
+@pytest.mark.parametrize(
+    ("p", "bad", "expected"),
+    [
+        (vq.Bernoulli(), 0.5, r"x\[2, 1\] is 0.5, one of 1 such values: expected 0 or 1 \(binaris"),
+        (vq.Bernoulli(), float("nan"), "is nan, one of 1 such values: expected 0 or 1"),
+        (vq.Bernoulli(), 2.0, "is 2, one of 1"),
+        (vq.Binomial(16), 0.3, r"is 0.3, .* fractions in \[0, 1\], counts divided by 16"),
+        (vq.Binomial(16), 17 / 16, "is 1.0625, one of 1"),
+        (vq.Binomial(16), -1 / 16, "is -0.0625, one of 1"),
+        (vq.Binomial(16), float("nan"), "is nan"),
+        (vq.Gaussian(), float("inf"), "is inf, one of 1 such values: expected finite numbers"),
+    ],
+)
+def test_data_that_cannot_be_are_refused(p, bad, expected):
+    x = torch.zeros(4, 3)
+    p.check_data(x)
+    x[2, 1] = bad
+    with pytest.raises(ValueError, match=expected):
+        p.check_data(x)
+
+
+@pytest.mark.parametrize(
+    ("p", "width", "expected"),
+    [
+        (vq.Bernoulli(), 6, r"output has shape \(4, 6\): expected \(..., 3\), one number for each"),
+        (vq.Gaussian("heads"), 3, r"\(4, 3\): expected \(..., 6\), mean and log-variance for each"),
+    ],
+)
+def test_a_decoder_that_does_not_fit_is_refused(p, width, expected):
+    with pytest.raises(ValueError, match=expected):
+        p.check_params(torch.zeros(4, width), 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: vq.Gaussian("head"), "variance='head': expected 'learned', 'heads' or a number"),
+        (lambda: vq.Gaussian(0), "variance=0: expected"),
+        (lambda: vq.Gaussian(float("nan")), "variance=nan: expected"),
+        (lambda: vq.Gaussian(None), "variance=None: expected"),
+        (lambda: vq.Gaussian(min_variance=-1), "min_variance=-1: expected"),
+        (lambda: vq.Binomial(0), "total_count=0: expected"),
+        (lambda: vq.Binomial(1.5), "total_count=1.5: expected"),
+    ],
+)
+def test_impossible_settings_are_refused(make, expected):
+    with pytest.raises(ValueError, match=expected):
+        make()
+
+
+def test_printing_names_the_settings():
+    assert repr(vq.Gaussian(0.5)) == "Gaussian(variance=0.5)"
+    assert repr(vq.Gaussian()) == "Gaussian(learned)"
+    assert repr(vq.Binomial(16)) == "Binomial(total_count=16)"
+    assert isinstance(vq.Bernoulli(), Likelihood)

@@ -1,0 +1,419 @@
+"""The VAE against models that can be solved, and against its formulas written out."""
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
+
+import vqvae_lib as vq
+from vqvae_lib import vae as vae_module
+from vqvae_lib.likelihoods import Likelihood
+
+
+def draws(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def small(likelihood=None, **options):
+    torch.manual_seed(0)
+    return vq.mlp_vae(6, 16, 2, likelihood or vq.Gaussian(), **options).double()
+
+
+def solved(D=6, d=3):
+    """A linear VAE whose encoder is the exact posterior, and the pPCA that it is."""
+    columns = torch.linalg.qr(draws(D, d, seed=1)).Q * torch.tensor([2.0, 1.0, 0.5]).double()
+    model = vq.PPCA(draws(D, seed=2), columns, 0.3)
+    mu, covariance = model.posterior(torch.eye(D).double())
+    offset, _ = model.posterior(torch.zeros(1, D).double())
+    encoder = vq.GaussianEncoder(nn.Identity(), D, d)
+    net = vq.VAE(encoder, vq.mlp([d, D]), vq.Gaussian(0.3)).double()
+    with torch.no_grad():
+        encoder.mu[0].weight.copy_((mu - offset).T)
+        encoder.mu[0].bias.copy_(offset[0])
+        encoder.log_var[0].weight.zero_()
+        encoder.log_var[0].bias.copy_(covariance.diagonal().log())
+        net.decoder[0].weight.copy_(model.W)
+        net.decoder[0].bias.copy_(model.mean)
+        net.likelihood.fixed_variance.fill_(0.3)
+    return net, model
+
+
+# ---------------------------------------------------------------- bounds
+
+
+@pytest.mark.parametrize("K", [1, 3, 50])
+def test_with_the_exact_posterior_every_bound_is_the_likelihood(K):
+    """Then all importance weights are p(x), whatever is drawn."""
+    net, model = solved()
+    x = draws(40, 6, seed=3)
+    wanted = model.log_likelihood(x)
+    assert torch.allclose(net.log_likelihood(x, K=K, generator=generator()), wanted, atol=1e-10)
+    if K > 1:
+        net.K = K
+        assert -net.loss(x)["loss"].item() == pytest.approx(wanted.mean().item(), abs=1e-10)
+
+
+def test_the_loss_of_the_exact_posterior_is_the_likelihood_on_average():
+    net, model = solved()
+    x = draws(40, 6, seed=3)
+    losses = torch.stack([net.loss(x, generator=generator(s))["loss"] for s in range(400)])
+    error = losses.std() / 20
+    assert (losses.mean() + model.log_likelihood(x).mean()).abs() < 4 * error
+
+
+def test_chunks_change_neither_the_value_nor_the_number_of_draws(monkeypatch):
+    net, model = solved()
+    x = draws(40, 6, seed=3)
+    rows = []
+    net.decoder.register_forward_hook(lambda module, inputs, out: rows.append(len(out)))
+    for chunk in (1, 6, 50, 400, 1 << 20):
+        rows.clear()
+        monkeypatch.setattr(vae_module, "_CHUNK", chunk)
+        found = net.log_likelihood(x, K=13, generator=generator())
+        assert torch.allclose(found, model.log_likelihood(x), atol=1e-10)
+        assert sum(rows) == 40 * 13
+        assert max(rows) <= max(1, chunk // 6)
+
+
+def test_the_loss_is_its_formula_written_out():
+    net, x = small(beta=0.7), draws(5, 6)
+    found = net.loss(x, generator=generator(3))
+    mu, log_var = net.encode(x)
+    eps = torch.randn(1, 5, 2, generator=generator(3), dtype=torch.float64)[0]
+    p_x = Normal(net.decoder(mu + (0.5 * log_var).exp() * eps), net.likelihood.variance(x).sqrt())
+    q = Independent(Normal(mu, (0.5 * log_var).exp()), 1)
+    prior = Independent(Normal(torch.zeros(5, 2), torch.ones(5, 2)), 1)
+    reconstruction, kl = -p_x.log_prob(x).sum(1).mean(), kl_divergence(q, prior).mean()
+    assert found["reconstruction"].item() == pytest.approx(reconstruction.item(), rel=1e-12)
+    assert found["kl"].item() == pytest.approx(kl.item(), rel=1e-12)
+    assert found["loss"].item() == pytest.approx((reconstruction + 0.7 * kl).item(), rel=1e-12)
+
+
+def test_the_loss_with_importance_samples_is_its_formula_written_out():
+    net, x = small(K=4), draws(5, 6)
+    found = net.loss(x, generator=generator(3))
+    mu, log_var = net.encode(x)
+    eps = torch.randn(4, 5, 2, generator=generator(3), dtype=torch.float64)
+    z = mu + (0.5 * log_var).exp() * eps  # (K, B, d)
+    log_weights = (
+        Normal(net.decode(z), net.likelihood.variance(x).sqrt()).log_prob(x).sum(-1)
+        + Normal(0.0, 1.0).log_prob(z).sum(-1)
+        - Normal(mu, (0.5 * log_var).exp()).log_prob(z).sum(-1)
+    )
+    wanted = -log_weights.exp().mean(0).log().mean()
+    assert found["loss"].item() == pytest.approx(wanted.item(), rel=1e-10)
+    assert set(found) == {"loss", "reconstruction", "kl"}
+
+
+def test_more_importance_samples_tighten_the_bound_up_to_the_likelihood():
+    """A generic W and a diagonal q: the ELBO stays below, IWAE closes in on the exact value."""
+    net, model = solved()
+    rotation = torch.linalg.qr(draws(3, 3, seed=9)).Q
+    with torch.no_grad():
+        net.decoder[0].weight.copy_(model.W @ rotation)
+        mu = net.encoder.mu[0]
+        mu.weight.copy_(rotation.T @ mu.weight)
+        mu.bias.copy_(rotation.T @ mu.bias)
+        covariance = rotation.T @ model.posterior(torch.zeros(1, 6).double())[1] @ rotation
+        net.encoder.log_var[0].bias.copy_(covariance.diagonal().log())
+    x = net.sample(4000, generator=generator(1))
+    exact = model.log_likelihood(x).mean().item()
+    found = {
+        K: net.log_likelihood(x, K=K, generator=generator()).mean().item() for K in (1, 10, 1000)
+    }
+    assert found[1] < found[10] - 0.05
+    assert found[10] < found[1000] - 0.01
+    assert found[1000] == pytest.approx(exact, abs=0.01)
+
+
+def test_a_linear_vae_learns_ppca():
+    """By noisy gradients; its closed-form ELBO ends within 1e-3 nats of pPCA's log-likelihood."""
+    x = draws(400, 2, seed=1) @ torch.diag(torch.tensor([1.0, 0.6]).double()) @ draws(2, 5, seed=2)
+    x = x + 0.3 * draws(400, 5, seed=3)
+    exact = vq.ppca(x, 2).log_likelihood(x).mean().item()
+    torch.manual_seed(0)
+    net = vq.VAE(
+        vq.GaussianEncoder(nn.Identity(), 5, 2), vq.mlp([2, 5]), vq.Gaussian(min_variance=0)
+    )
+    vq.fit(net.double(), x, epochs=400, batch_size=100, lr=5e-2, schedule=vq.cosine(400))
+    with torch.no_grad():
+        mu, log_var = net.encode(x)
+        W, variance = net.decoder[0].weight, net.likelihood.variance(x)
+        # E_q ‖x - W z - b‖² in closed form: at the mean, and what the spread of z adds.
+        squares = (x - net.decode(mu)).square().sum(1) + log_var.exp() @ W.square().sum(0)
+        log_px = -0.5 * (squares / variance + 5 * (2 * math.pi * variance).log())
+        closed = vq.elbo(log_px, vq.gaussian_kl(mu, log_var)).mean().item()
+    assert exact - 1e-3 < closed <= exact
+
+
+def test_annealing_weighs_the_kl_in_training_alone():
+    net, x = small(beta=2.0), draws(5, 6)
+    before_epoch = net.warm_up(4)
+    seen = []
+    for epoch in range(6):
+        before_epoch(epoch)
+        net.train()
+        terms = net.loss(x, generator=generator())
+        seen.append(((terms["loss"] - terms["reconstruction"]) / terms["kl"]).item())
+        net.eval()
+        terms = net.loss(x, generator=generator())
+        weight = ((terms["loss"] - terms["reconstruction"]) / terms["kl"]).item()
+        assert weight == pytest.approx(2)
+    assert seen == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.0, 2.0])
+
+
+# ---------------------------------------------------------------- gradients and draws
+
+
+def test_reparameterised_gradients_are_those_of_the_expectation():
+    """E z² = μ² + σ²: slopes 2μ and σ² (with respect to log σ²), within four standard errors."""
+    mu = torch.full((1, 1), 0.7, dtype=torch.float64).expand(20_000, 1).clone().requires_grad_()
+    log_var = torch.full((20_000, 1), -0.4, dtype=torch.float64, requires_grad=True)
+    z = vq.reparameterise(mu, log_var, generator=generator())
+    slopes = torch.autograd.grad(z.square().sum(), (mu, log_var))
+    for slope, wanted in zip(slopes, (2 * 0.7, math.exp(-0.4)), strict=True):
+        assert (slope.mean() - wanted).abs() < 4 * slope.std() / 20_000**0.5
+
+
+def test_draws_follow_the_posterior():
+    mu, log_var = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.0, math.log(0.25)]])
+    z = vq.reparameterise(mu, log_var, K=20_000, generator=generator())
+    assert z.shape == (20_000, 1, 2)
+    assert torch.allclose(z.mean((0, 1)), mu[0], atol=0.03)
+    assert torch.allclose(z.var(0)[0], log_var[0].exp(), rtol=0.05)
+
+
+def test_samples_of_a_linear_model_have_its_covariance():
+    net, model = solved()
+    x = net.sample(50_000, generator=generator())
+    covariance = model.W @ model.W.T + 0.3 * torch.eye(6).double()
+    assert torch.allclose(torch.cov(x.T), covariance, atol=0.08)
+    assert torch.allclose(x.mean(0), model.mean, atol=0.05)
+    means = net.sample(50_000, mean=True, generator=generator())
+    assert torch.allclose(torch.cov(means.T), covariance - 0.3 * torch.eye(6), atol=0.08)
+    assert not x.requires_grad
+
+
+def test_interpolation_ends_at_the_reconstructions_and_is_straight_in_the_code():
+    net, a, b = small(), draws(3, 6), draws(3, 6, seed=1)
+    path = net.interpolate(a, b, steps=5)
+    assert path.shape == (5, 3, 6)
+    with torch.no_grad():
+        assert torch.allclose(path[0], net.reconstruct(a))
+        assert torch.allclose(path[-1], net(b))
+        middle = (net.encode(a).mu + net.encode(b).mu) / 2
+        assert torch.allclose(path[2], net.likelihood.mean(net.decode(middle)))
+
+
+def test_reconstruction_is_the_mean_of_the_likelihood():
+    net, x = small(vq.Bernoulli()), (draws(3, 6) > 0).double()
+    wanted = net.decoder(net.encoder(x).mu).sigmoid()
+    assert torch.allclose(net.reconstruct(x), wanted)
+
+
+def test_the_bottleneck_stands_between_code_and_decoder():
+    torch.manual_seed(0)
+    net = vq.mlp_vae(6, 16, 2, vq.Gaussian(), bottleneck=vq.mlp([2, 7]), m=7)
+    z = draws(3, 2).float()
+    assert torch.allclose(net.decode(z), net.decoder(net.bottleneck(z)))
+    assert net.decode(z.expand(4, 3, 2)).shape == (4, 3, 6)
+
+
+def test_a_quantum_layer_is_a_bottleneck():
+    torch.manual_seed(0)
+    layer = vq.QuantumLayer(vq.Circuit(2, 4))
+    net = vq.mlp_vae(6, 16, 4, vq.Gaussian(), bottleneck=layer, m=4)
+    net.loss(draws(5, 6).float(), generator=generator())["loss"].backward()
+    assert layer.weights.grad.abs().max() > 0
+
+
+def test_weights_travel_by_state_dict():
+    net, other = small(), small()
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(1)
+    other.load_state_dict(net.state_dict())
+    x = draws(3, 6)
+    assert torch.equal(net(x), other(x))
+    assert torch.equal(copy.deepcopy(net)(x), net(x))
+
+
+# ---------------------------------------------------------------- labels
+
+
+def conditional(**options):
+    torch.manual_seed(0)
+    encoder = vq.GaussianEncoder(vq.mlp([6 + 3, 16], output_activation="gelu"), 16, 2)
+    return vq.ConditionalVAE(
+        encoder, vq.mlp([2 + 3, 16, 6]), vq.Gaussian(), n_classes=3, **options
+    ).double()
+
+
+def test_a_conditional_vae_sees_the_label_on_both_sides():
+    net, x, y = conditional(), draws(4, 6), torch.tensor([0, 2, 1, 2])
+    one_hot = torch.eye(3).double()[y]
+    mu, log_var = net.encode(x, y)
+    wanted = net.encoder(torch.cat([x, one_hot], 1))
+    assert torch.equal(mu, wanted[0])
+    assert torch.equal(log_var, wanted[1])
+    z = draws(5, 4, 2)
+    by_hand = torch.stack([net.decoder(torch.cat([part, one_hot], 1)) for part in z])
+    assert torch.allclose(net.decode(z, y), by_hand)
+    assert net.log_likelihood(x, y, K=3).shape == (4,)
+    assert net.sample(4, y).shape == (4, 6)
+    assert net.interpolate(x, x.flip(0), y, steps=3).shape == (3, 4, 6)
+
+
+def test_a_conditional_vae_learns_what_the_label_says():
+    """Two clusters: given the label, new data come from the right one."""
+    y = torch.arange(400) % 2
+    x = 4.0 * y[:, None] + draws(400, 6).float()
+    torch.manual_seed(0)
+    encoder = vq.GaussianEncoder(vq.mlp([8, 16], output_activation="gelu"), 16, 2)
+    net = vq.ConditionalVAE(encoder, vq.mlp([4, 16, 6]), vq.Gaussian(), n_classes=2)
+    history = vq.fit(net, x, y, epochs=150, lr=1e-2, x_valid=x[:50], y_valid=y[:50])
+    assert history.valid["loss"][-1] < history.valid["loss"][0]
+    for label in (0, 1):
+        new = net.sample(200, torch.full((200,), label), generator=generator())
+        assert new.mean().item() == pytest.approx(4 * label, abs=0.4)
+
+
+# ---------------------------------------------------------------- bad input
+
+
+class Pair(nn.Module):
+    d = 2
+
+    def __init__(self, result):
+        super().__init__()
+        self.result = result
+
+    def forward(self, x):
+        return self.result
+
+
+def with_encoder(result):
+    return vq.VAE(Pair(result), vq.mlp([2, 6]), vq.Gaussian())
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: vq.VAE(vq.mlp([6, 4]), vq.mlp([2, 6]), vq.Gaussian()),
+            TypeError,
+            r"encoder is a _MLP without the attribute d: .* GaussianEncoder\(trunk, width, d\)",
+        ),
+        (
+            lambda: vq.VAE(Pair(None), vq.mlp([2, 6]), nn.MSELoss()),
+            TypeError,
+            r"likelihood is MSELoss\(\): expected an object of vqvae_lib.likelihoods",
+        ),
+        (lambda: small(beta=-1), ValueError, "beta=-1: expected a number, 0 or more"),
+        (lambda: small(K=0), ValueError, "K=0: expected a whole number of at least 1"),
+        (
+            lambda: with_encoder(torch.zeros(3, 4)).loss(torch.zeros(3, 6)),
+            ValueError,
+            r"encoder gave \(3, 4\): expected the pair \(mu, log_var\), each \(B, 2\)",
+        ),
+        (
+            lambda: with_encoder((torch.zeros(3, 2), torch.zeros(3, 1))).loss(torch.zeros(3, 6)),
+            ValueError,
+            r"encoder gave log_var of shape \(3, 1\): expected \(3, 2\)",
+        ),
+        (
+            lambda: small().decode(torch.zeros(3, 5)),
+            ValueError,
+            r"z has shape \(3, 5\): expected \(..., 2\)",
+        ),
+        (
+            lambda: small().loss(torch.full((3, 6), float("nan")).double()),
+            ValueError,
+            r"x\[0, 0\] is nan, one of 18 such values: expected finite numbers",
+        ),
+        (
+            lambda: small(vq.Bernoulli()).loss(draws(3, 6)),
+            ValueError,
+            r"such values: expected 0 or 1",
+        ),
+        (
+            lambda: vq.VAE(
+                vq.GaussianEncoder(vq.mlp([6, 16]), 16, 2), vq.mlp([2, 7]), vq.Gaussian()
+            ).loss(torch.zeros(3, 6)),
+            ValueError,
+            r"decoder's output has shape \(1, 3, 7\): expected \(..., 6\)",
+        ),
+        (
+            lambda: small().log_likelihood(draws(3, 6), K=0),
+            ValueError,
+            "K=0: expected a whole number of at least 1",
+        ),
+        (lambda: small().sample(0), ValueError, "n=0: expected a whole number"),
+        (
+            lambda: small().interpolate(draws(3, 6), draws(2, 6)),
+            ValueError,
+            r"x_from \(3, 6\) and x_to \(2, 6\): expected the same shape",
+        ),
+        (
+            lambda: small().interpolate(draws(3, 6), draws(3, 6), steps=1),
+            ValueError,
+            "steps=1: expected a whole number of at least 2",
+        ),
+        (
+            lambda: small().encode(draws(3, 6), torch.zeros(3, dtype=torch.int64)),
+            ValueError,
+            "y was given to a VAE without labels: expected a ConditionalVAE",
+        ),
+        (lambda: conditional().loss(draws(3, 6)), ValueError, "y is missing"),
+        (
+            lambda: conditional().loss(draws(3, 6), torch.zeros(3)),
+            ValueError,
+            r"y is \(3,\) of torch.float32: expected \(3,\) of torch.int64",
+        ),
+        (
+            lambda: conditional().loss(draws(3, 6), torch.tensor([0, 1, 3])),
+            ValueError,
+            "y runs from 0 to 3: expected 0 to 2",
+        ),
+        (lambda: small().warm_up(0), ValueError, "epochs=0: expected"),
+    ],
+)
+def test_bad_input_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_an_empty_batch_has_no_likelihood_to_estimate():
+    assert small().log_likelihood(torch.zeros(0, 6).double(), K=2).shape == (0,)
+
+
+def test_a_likelihood_of_ones_own_fits_in():
+    class Laplace(Likelihood):
+        def log_prob(self, x, params):
+            return -(x - params).abs() - math.log(2)
+
+        def mean(self, params):
+            return params
+
+        def sample(self, params, *, generator=None):
+            return params
+
+    net = small(Laplace())
+    assert torch.isfinite(net.loss(draws(3, 6))["loss"])
+
+
+def test_the_posterior_of_the_joint_gaussian_is_the_one_that_is_used():
+    """`solved` is only as good as this: its encoder is the conditional of the joint density."""
+    net, model = solved()
+    x = draws(3, 6, seed=3)
+    mu, covariance = model.posterior(x)
+    q = MultivariateNormal(net.encode(x).mu, net.encode(x).log_var.exp().diag_embed())
+    p = MultivariateNormal(mu, covariance)
+    assert kl_divergence(q, p).abs().max() < 1e-10
