@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import vqvae_lib as vq
 from vqvae_lib.course.results import load_result, save_result
+from vqvae_lib.metrics import Estimate
 
 RUNS = Path(__file__).parent / "_runs"
 EVALUATION_K = 5000
@@ -60,7 +61,7 @@ class Run:
 
 TWO_LAYERS = (784, 200, 200, 50)
 TABLE = {
-    "vae": Run(TWO_LAYERS, 1, 1000, 100, 2e-3),
+    "vae": Run(TWO_LAYERS, 1, 600, 100, 2e-3),
 }
 
 
@@ -119,17 +120,13 @@ def evaluate(model: vq.VAE, x_test: Tensor) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(TEST_SEED)
     x = vq.binarise(x_test, generator=generator)
     model.eval()
-    found = {}
-    for label, K in (("elbo", 100), ("nll", EVALUATION_K)):
-        if label == "elbo":
-            estimates = torch.stack(
-                [model.log_likelihood(x, K=1, generator=generator) for _draw in range(K)]
-            ).mean(0)  # (N,)
-        else:
-            estimates = -model.log_likelihood(x, K=K, generator=generator)  # (N,)
-        error = estimates.std() / len(estimates) ** 0.5
-        found[label] = {"mean": round(estimates.mean().item(), 3), "se": round(error.item(), 3)}
-    return found
+    active = vq.active_units(model, x)
+    elbo = torch.stack([model.log_likelihood(x, K=1, generator=generator) for _ in range(20)])
+    return {
+        "nll": vq.nll(model, x, K=EVALUATION_K, generator=generator)._asdict(),
+        "elbo": Estimate.of(elbo.mean(0))._asdict(),  # over images, each the mean of 20 draws
+        "active_units": active.count,
+    }
 
 
 def pictures(images: Tensor) -> str:
@@ -138,10 +135,32 @@ def pictures(images: Tensor) -> str:
     return base64.b64encode(zlib.compress(levels, 9)).decode()
 
 
+def gallery(model: vq.VAE) -> dict[str, Any]:
+    """Pictures that the model drew: means of p(x|z) for z from the prior."""
+    images = model.sample(60, mean=True, generator=torch.Generator().manual_seed(0))
+    return {"shape": [60, 28, 28], "levels": pictures(images)}
+
+
+def write(finished: dict[str, Any], pictured: dict[str, Any]) -> None:
+    """Write all runs that are finished into the committed result."""
+    settings = {
+        "data": "MNIST, 60,000 training images, dynamic binarisation",
+        "test": f"10,000 images binarised with seed {TEST_SEED}",
+        "evaluation_K": EVALUATION_K,
+        "optimizer": "adam, learning rate along half a cosine to 0",
+        "gallery": GALLERY,
+    }
+    path = save_result(
+        "mnist_vae", script="experiments.mnist_vae", settings=settings, runs=finished,
+        gallery=pictured,
+    )  # fmt: skip
+    print(f"wrote {path.name}")
+
+
 def main() -> None:
     """Train, evaluate, and write the result after each run."""
     parser = argparse.ArgumentParser(description="Train VAEs on MNIST and write the result.")
-    parser.add_argument("--only", choices=list(TABLE), action="append", help="run; may be repeated")
+    parser.add_argument("--only", choices=list(TABLE), action="append", help="may be repeated")
     parser.add_argument("--list", action="store_true", help="name the runs and stop")
     options = parser.parse_args()
     if options.list:
@@ -154,6 +173,16 @@ def main() -> None:
     for name in options.only or TABLE:
         run = TABLE[name]
         model, found = train(name, run, data.x_train)
+        found |= evaluate(model, data.x_test)
+        print(name, found)
+        # Read anew: another process may have written meanwhile.
+        try:
+            before = load_result("mnist_vae")
+        except FileNotFoundError:
+            before = {"runs": {}, "gallery": {}}
+        finished = before["runs"] | {name: asdict(run) | found}
+        in_order = {row: finished[row] for row in TABLE if row in finished}
+        write(in_order, gallery(model) if name == GALLERY else before["gallery"])
 
 
 if __name__ == "__main__":
