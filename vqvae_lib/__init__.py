@@ -17,7 +17,20 @@ from vqvae_lib.data import (
     load_photographs,
 )
 from vqvae_lib.likelihoods import Bernoulli, Binomial, Gaussian
-from vqvae_lib.metrics import PCA, knn_accuracy, mse, pca, pca_floor, principal_angles
+from vqvae_lib.metrics import (
+    PCA,
+    active_units,
+    kid,
+    knn_accuracy,
+    linear_probe_accuracy,
+    mmd2,
+    mse,
+    nll,
+    pca,
+    pca_floor,
+    principal_angles,
+    two_sample_test,
+)
 from vqvae_lib.networks import ConvDecoder, ConvEncoder, mlp
 from vqvae_lib.quantum import Circuit, QuantumLayer
 from vqvae_lib.training import History, TrainingDiverged, cosine, fit
@@ -45,6 +58,7 @@ __all__ = [
     "Posterior",
     "QuantumLayer",
     "TrainingDiverged",
+    "active_units",
     "binarise",
     "cosine",
     "elbo",
@@ -52,18 +66,23 @@ __all__ = [
     "fit",
     "gaussian_kl",
     "importance_bound",
+    "kid",
     "knn_accuracy",
+    "linear_probe_accuracy",
     "load_digits",
     "load_mnist",
     "load_photographs",
     "mlp",
     "mlp_autoencoder",
     "mlp_vae",
+    "mmd2",
     "mse",
+    "nll",
     "pca",
     "pca_floor",
     "ppca",
     "principal_angles",
     "reparameterise",
     "squared_error",
+    "two_sample_test",
 ]

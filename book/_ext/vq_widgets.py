@@ -15,6 +15,13 @@ HOST = Path(__file__).with_name("widget_host.js")
 SCRIPT = "widgets.js"
 
 
+def sources():
+    """Text of each module, by the widget's name: behind the helpers that all modules share."""
+    texts = {path.stem: path.read_text("utf-8") for path in sorted(MODULES.glob("*.js"))}
+    shared = texts.pop("shared")
+    return {name: shared + text for name, text in texts.items()}
+
+
 def bundle(modules, host):
     """Text of the classic script: the modules as strings, then the host that starts them.
 
@@ -28,10 +35,9 @@ def write_script(app):
     """Write the script to the output."""
     if app.builder.format != "html":
         return
-    modules = {path.stem: path.read_text("utf-8") for path in sorted(MODULES.glob("*.js"))}
     target = Path(app.outdir) / "_static" / SCRIPT
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(bundle(modules, HOST.read_text("utf-8")), "utf-8")
+    target.write_text(bundle(sources(), HOST.read_text("utf-8")), "utf-8")
 
 
 def load_script(app, pagename, templatename, context, doctree):

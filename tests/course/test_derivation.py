@@ -131,7 +131,7 @@ def test_symbolic_inequality_is_tried_at_random_points():
 
 def test_monte_carlo_within_its_stated_confidence():
     rng = np.random.default_rng(0)
-    estimate = Estimate.of(rng.normal(3.0, 2.0, size=10_000))
+    estimate = Estimate.of(torch.from_numpy(rng.normal(3.0, 2.0, size=10_000)))
     assert estimate.standard_error == pytest.approx(0.02, rel=0.05)
     assert two_steps(3.0, estimate).routes == ("by Monte Carlo within 4 standard errors",)
     with pytest.raises(DerivationError, match="±"):

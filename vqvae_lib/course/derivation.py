@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from vqvae_lib.course.words import _
+from vqvae_lib.metrics import Estimate
 
 __all__ = [
     "Derivation",
@@ -48,23 +49,6 @@ RANDOM_POINTS = 50
 
 class DerivationError(AssertionError):
     """A step does not follow from the one before it."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A Monte Carlo value with its standard error, both scalars."""
-
-    mean: float
-    standard_error: float
-
-    @classmethod
-    def of(cls, samples: Any) -> "Estimate":
-        """Estimate the mean of independent `samples` (N,)."""
-        array = _array(samples)
-        return cls(float(array.mean()), float(array.std(ddof=1) / math.sqrt(array.size)))
-
-    def __str__(self) -> str:
-        return f"{self.mean:.6g} ± {self.standard_error:.2g}"
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,15 @@
 """Committed results of long runs, as the chapters read them."""
 
+import base64
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
-__all__ = ["load_result", "save_result"]
+import torch
+from torch import Tensor
+
+__all__ = ["load_result", "pack_images", "save_result", "unpack_images"]
 
 RESULTS = Path(__file__).parent / "results"
 # Whose versions belong to a result, where they are installed.
@@ -89,3 +94,22 @@ def save_result(name: str, *, script: str, settings: dict[str, Any], **numbers: 
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def pack_images(images: Tensor) -> dict[str, Any]:
+    """Grey images as JSON can hold them: one byte a pixel, compressed.
+
+    Parameters
+    ----------
+    images : Tensor (N, H, W)
+        Values in [0, 1]; what lies outside is clipped.
+    """
+    levels = (255 * images.clamp(0, 1)).round().to(torch.uint8).contiguous()
+    packed = base64.b64encode(zlib.compress(levels.numpy().tobytes(), 9)).decode()
+    return {"shape": list(images.shape), "levels": packed}
+
+
+def unpack_images(packed: dict[str, Any]) -> Tensor:
+    """Undo `pack_images`, up to rounding: (N, H, W), values in [0, 1]."""
+    levels = bytearray(zlib.decompress(base64.b64decode(packed["levels"])))
+    return torch.frombuffer(levels, dtype=torch.uint8).reshape(packed["shape"]) / 255

@@ -18,11 +18,19 @@ __all__ = ["CourseWidget"]
 HERE = Path(__file__).parent
 
 
+def source(module: str) -> str:
+    """Text of a module as a browser loads it: behind the helpers that all modules share.
+
+    It is loaded out of a string, from where an ES module cannot import a file beside it.
+    """
+    return "".join((HERE / f"{name}.js").read_text("utf-8") for name in ("shared", module))
+
+
 class CourseWidget(anywidget.AnyWidget):
     """Base of the interactive figures.
 
-    A subclass says `module = "name"` (the file `name.js` beside it), declares its traits with
-    `sync=True`, and names in `shown` the few that its `repr` shows.
+    A subclass says `module = "name"` (the file `name.js` beside it, run behind `shared.js`),
+    declares its traits with `sync=True`, and names in `shown` the few that its `repr` shows.
     """
 
     module: ClassVar[str]
@@ -34,21 +42,26 @@ class CourseWidget(anywidget.AnyWidget):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # Not again for the classes that traitlets derives from ours when it adds a trait.
         if "module" in vars(cls):
-            cls._esm = HERE / f"{cls.module}.js"
+            cls._esm = source(cls.module)
         super().__init_subclass__(**kwargs)
 
     def state(self) -> dict[str, Any]:
-        """Give the public traits, as JSON can hold them."""
+        """Give the public traits, as JSON can hold them.
+
+        What is off (False) is left out: a module reads it as undefined, which is off too.
+        """
         return {
             name: getattr(self, name)
-            for name, trait in sorted(self.traits(sync=True).items())
+            for name in sorted(self.traits(sync=True))
             if not name.startswith("_")
             and name not in ("comm", "keys", "layout", "tabbable", "tooltip")
+            and getattr(self, name) is not False
         }
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        state = html.escape(json.dumps(self.state(), ensure_ascii=False, sort_keys=True))
+        text = json.dumps(self.state(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        state = html.escape(text)
         bundle["text/html"] = (
             f'<div class="vq-widget" data-vq-widget="{self.module}" data-vq-state="{state}">'
             f"{html.escape(self.alt)}</div>"

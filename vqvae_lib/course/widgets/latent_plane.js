@@ -1,5 +1,6 @@
-// The latent plane: a decoder with a two-dimensional code, run in the browser.
-// One module for JupyterLab and for the built book; everything it needs is in the model's traits.
+// The latent plane: a decoder with a two-dimensional code, run in the browser. One plane, or several
+// side by side. One module for JupyterLab and for the built book; everything it needs is in the
+// model's traits.
 
 const PLANE = 400; // drawing units; the canvas is scaled by CSS
 const SHARP = 2; // pixels in a unit, for screens of high resolution
@@ -74,65 +75,72 @@ export function decode(network, z) {
   return input;
 }
 
-function isDark(el) {
-  const ink = getComputedStyle(el).color.match(/[\d.]+/g).map(Number);
-  return ink[0] + ink[1] + ink[2] > 384;
-}
-
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
 const STYLE = `
 .vq-plane { display: flex; flex-wrap: wrap; gap: 1rem 1.6rem; align-items: flex-start; }
 .vq-plane .vq-map { flex: 1 1 260px; max-width: ${PLANE}px; }
 .vq-plane .vq-view { flex: 1 1 180px; max-width: 220px; }
 .vq-plane canvas { display: block; width: 100%; border: 1px solid currentColor; border-radius: 6px; }
 .vq-plane .vq-map canvas { touch-action: none; cursor: crosshair; }
-.vq-plane .vq-map canvas:focus-visible { outline: 3px solid #2f86b8; outline-offset: 2px; }
 .vq-plane .vq-view canvas { image-rendering: pixelated; }
-.vq-plane label { display: block; margin-top: .6rem; font-size: .9em; }
-.vq-plane input { width: 100%; }
-.vq-plane p { margin: .5rem 0 0; font-size: .9em; }
+/* Titles, maps and images stand in common rows. */
+.vq-planes { display: grid; gap: 1rem 1.6rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(240px, 100%), 1fr)); }
+.vq-planes section { display: grid; grid-row: span 3; grid-template-rows: subgrid;
+  row-gap: .6rem; max-width: ${PLANE}px; }
+.vq-planes .vq-plane { display: grid; grid-row: span 2; grid-template-rows: subgrid; row-gap: .8rem; }
+.vq-planes .vq-title { margin: 0; font-size: 1em; font-weight: 600; }
+.vq-planes .vq-view { max-width: none; display: grid; gap: 0 1rem;
+  grid-template-columns: 110px 1fr; align-content: start; }
+.vq-planes .vq-view canvas { grid-row: 1 / span 3; }
+.vq-planes .vq-view > :nth-child(2) { margin-top: 0; min-height: 4.4em; }
 `;
 
-function render({ model, el }) {
-  const words = model.get("words");
+/** One plane in `el`; gives back what ends it. */
+function renderPlane(model, el, words) {
   const network = unpack(model.get("layers"));
   const [low1, high1, low2, high2] = model.get("extent");
   const [height, width] = model.get("image_shape");
   const codes = model.get("codes");
+  const prior = model.get("prior");
 
   const map = element("canvas", {
     width: SHARP * PLANE, height: SHARP * PLANE, tabindex: 0, role: "application", "aria-label": words.plane,
   });
   const view = element("canvas", { width, height, role: "img" });
   const readout = element("p", { "aria-live": "polite" });
-  const slider = (text, low, high) => {
-    const input = element("input", { type: "range", min: low, max: high, step: 0.01 });
-    return { input, label: element("label", {}, text, input) };
-  };
-  const first = slider(words.first, low1, high1);
-  const second = slider(words.second, low2, high2);
-  const root = element("div", { class: "vq-plane", role: "group", "aria-label": model.get("alt") },
-    element("style", {}, STYLE),
-    element("div", { class: "vq-map" }, map, element("p", {}, words.labels)),
+  const first = slider(words.first, low1, high1, 0.01);
+  const second = slider(words.second, low2, high2, 0.01);
+  const caption = prior ? `${words.labels} ${words.circles}` : words.labels;
+  const root = frame("vq-plane", model.get("alt"),
+    element("div", { class: "vq-map" }, map, element("p", {}, caption)),
     element("div", { class: "vq-view" }, view, readout, first.label, second.label));
-  el.replaceChildren(root);
+  el.append(root);
 
   const toPixel = ([a, b]) => [
     (PLANE * (a - low1)) / (high1 - low1),
     (PLANE * (high2 - b)) / (high2 - low2),
   ];
 
+  function drawCircles(context, dark) {
+    const [x, y] = toPixel([0, 0]);
+    context.strokeStyle = COLOURS.grey[+dark];
+    context.lineWidth = 1.5;
+    for (const radius of [1, 2]) {
+      const [right, up] = toPixel([radius, radius]);
+      context.setLineDash(radius === 1 ? [] : [6, 4]);
+      context.beginPath();
+      context.ellipse(x, y, right - x, y - up, 0, 0, 2 * Math.PI);
+      context.stroke();
+    }
+    context.setLineDash([]);
+  }
+
   function drawMap(z) {
     const context = map.getContext("2d");
     const dark = isDark(root);
     context.setTransform(SHARP, 0, 0, SHARP, 0, 0);
     context.clearRect(0, 0, PLANE, PLANE);
+    if (prior) drawCircles(context, dark);
     context.font = "11px sans-serif";
     context.textAlign = "center";
     context.textBaseline = "middle";
@@ -153,18 +161,6 @@ function render({ model, el }) {
     context.stroke();
   }
 
-  function drawView(z) {
-    const values = decode(network, z);
-    const context = view.getContext("2d");
-    const pixels = context.createImageData(width, height);
-    values.forEach((value, i) => {
-      // Dark ink on light paper, as in the printed figures.
-      const grey = Math.round(255 * (1 - Math.min(1, Math.max(0, value))));
-      pixels.data.set([grey, grey, grey, 255], 4 * i);
-    });
-    context.putImageData(pixels, 0, 0);
-  }
-
   function nearest([a, b]) {
     // In units of the plane's width and height, as the eye sees it.
     const distance = ([c, d]) => ((a - c) / (high1 - low1)) ** 2 + ((b - d) / (high2 - low2)) ** 2;
@@ -174,17 +170,16 @@ function render({ model, el }) {
   function draw() {
     const z = model.get("z");
     drawMap(z);
-    drawView(z);
+    paint(view.getContext("2d"), decode(network, z), width);
     const [a, b] = z.map((value) => value.toFixed(2));
-    const said = words.decoded.replace("{a}", a).replace("{b}", b);
+    const said = fill(words.decoded, { a, b });
     view.setAttribute("aria-label", said);
-    readout.textContent = `${said}; ${words.nearest.replace("{label}", nearest(z))}`;
+    readout.textContent = `${said}; ${fill(words.nearest, { label: nearest(z) })}`;
     first.input.value = z[0];
     second.input.value = z[1];
   }
 
   function move(a, b) {
-    const clip = (value, low, high) => Math.min(high, Math.max(low, value));
     const round = (value) => Math.round(100 * value) / 100;
     model.set("z", [round(clip(a, low1, high1)), round(clip(b, low2, high2))]);
     model.save_changes();
@@ -205,12 +200,8 @@ function render({ model, el }) {
     if (event.buttons & 1) follow(event);
   });
   map.addEventListener("keydown", (event) => {
-    const direction = {
-      ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1],
-    }[event.key];
+    const direction = arrow(event);
     if (!direction) return;
-    event.preventDefault();
-    event.stopPropagation(); // JupyterLab moves between cells on arrow keys
     const [a, b] = model.get("z");
     const step = event.shiftKey ? 0.1 : 0.02;
     move(a + direction[0] * step * (high1 - low1), b + direction[1] * step * (high2 - low2));
@@ -220,16 +211,39 @@ function render({ model, el }) {
   }
 
   model.on("change:z", draw);
-  // The book and JupyterLab switch between light and dark by an attribute.
-  const themes = new MutationObserver(draw);
-  for (const node of [document.documentElement, document.body]) {
-    themes.observe(node, { attributes: true, attributeFilter: ["data-theme", "data-jp-theme-light"] });
-  }
+  const stopThemes = onTheme(draw);
   draw();
   return () => {
-    themes.disconnect();
+    stopThemes();
     model.off("change:z", draw);
   };
+}
+
+/** One plane among several, as a model of its own: its point is one of the model's points. */
+function planeOf(model, index) {
+  return {
+    get: (name) => (name === "z" ? model.get("points")[index] : model.get("planes")[index][name]),
+    set: (_name, z) =>
+      model.set("points", model.get("points").map((point, i) => (i === index ? z : point))),
+    on: (_event, callback) => model.on("change:points", callback),
+    off: (_event, callback) => model.off("change:points", callback),
+    save_changes: () => model.save_changes(),
+  };
+}
+
+function render({ model, el }) {
+  const words = model.get("words");
+  const style = element("style", {}, SHARED_STYLE + STYLE);
+  const planes = model.get("planes");
+  if (!planes) {
+    el.replaceChildren(style);
+    return renderPlane(model, el, words);
+  }
+  const columns = planes.map(({ title }) =>
+    element("section", { "aria-label": title }, element("p", { class: "vq-title" }, title)));
+  el.replaceChildren(style, frame("vq-planes", model.get("alt"), ...columns));
+  const ends = columns.map((column, index) => renderPlane(planeOf(model, index), column, words));
+  return () => ends.forEach((end) => end());
 }
 
 export default { render };

@@ -1,6 +1,7 @@
 """The latent plane: drag a point, see the digit that the decoder draws there."""
 
 import base64
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from vqvae_lib.course.widgets.base import CourseWidget
 from vqvae_lib.course.words import _
 
-__all__ = ["LatentPlane"]
+__all__ = ["LatentPlane", "LatentPlanes"]
 
 ACTIVATIONS = {
     nn.GELU: "gelu",
@@ -20,7 +21,9 @@ ACTIVATIONS = {
     nn.SiLU: "silu",
     nn.Tanh: "tanh",
 }
-POINTS = 500  # enough to show the cloud, few enough to keep the page small
+# Dots: enough to show the cloud, few enough to keep the page small.
+POINTS = 500
+POINTS_AMONG_SEVERAL = 300
 
 
 class LatentPlane(CourseWidget):
@@ -39,12 +42,20 @@ class LatentPlane(CourseWidget):
         H and W.
     alt : str
         What the figure shows, in a sentence.
+    output_activation : str
+        What follows the decoder's last layer, for a decoder that ends in logits: "sigmoid", or
+        "none".
+    prior : bool
+        Whether to draw circles of radius 1 and 2 around zero, for the prior N(0, I).
+    extent : (float, float, float, float), optional
+        The plane's borders, low and high of z1, then of z2; by default they enclose the codes,
+        and the circles where there are any.
 
     Raises
     ------
     ValueError
-        If the decoder, the codes and the image shape do not fit together, or a layer is of a
-        kind that the figure cannot run.
+        If the decoder, the codes and the image shape do not fit together, a layer is of a kind
+        that the figure cannot run, or the borders enclose nothing.
     """
 
     module: ClassVar[str] = "latent_plane"
@@ -58,6 +69,7 @@ class LatentPlane(CourseWidget):
     extent: Any = traitlets.List(help="The plane's borders: [low1, high1, low2, high2].").tag(
         sync=True
     )
+    prior: Any = traitlets.Bool(help="Whether the prior's circles are drawn.").tag(sync=True)
     z: Any = traitlets.List(help="The chosen point, two numbers.").tag(sync=True)
 
     def __init__(
@@ -68,6 +80,9 @@ class LatentPlane(CourseWidget):
         *,
         image_shape: tuple[int, int],
         alt: str,
+        output_activation: str = "none",
+        prior: bool = False,
+        extent: Sequence[float] | None = None,
         **kwargs: Any,
     ):
         if codes.ndim != 2 or codes.shape[1] != 2 or labels.shape != codes.shape[:1]:
@@ -76,30 +91,116 @@ class LatentPlane(CourseWidget):
                 f"{tuple(labels.shape)}"
             )
         layers = _describe_layers(decoder)
+        _end_in(layers[-1], output_activation)
         if layers[0]["shape"][1] != 2 or layers[-1]["shape"][0] != image_shape[0] * image_shape[1]:
             raise ValueError(
                 f"decoder: expected 2 inputs and {image_shape[0]}·{image_shape[1]} outputs, got "
                 f"{layers[0]['shape'][1]} and {layers[-1]['shape'][0]}"
             )
         codes = codes.detach().double()
-        low, high = codes.amin(0), codes.amax(0)
-        margin = 0.05 * (high - low)
-        keep = torch.linspace(0, len(codes) - 1, min(POINTS, len(codes))).long()
+        keep = _spread(len(codes), POINTS)
         dots = [
             [round(float(a), 3), round(float(b), 3), int(label)]
             for (a, b), label in zip(codes[keep], labels[keep], strict=True)
         ]
-        (a, b), (c, d) = zip((low - margin).tolist(), (high + margin).tolist(), strict=True)
+        borders = _enclose(codes, prior) if extent is None else [float(value) for value in extent]
+        if len(borders) != 4 or not (borders[0] < borders[1] and borders[2] < borders[3]):
+            raise ValueError(
+                f"extent={borders}: expected (low1, high1, low2, high2), each low below its high"
+            )
+        low, high = torch.tensor(borders, dtype=codes.dtype).reshape(2, 2).T  # (2,), (2,)
         super().__init__(
             layers=layers,
             codes=dots,
             image_shape=list(image_shape),
-            extent=[round(value, 3) for value in (a, b, c, d)],
-            z=[round(float(value), 2) for value in codes.median(0).values],
+            extent=[round(value, 3) for value in borders],
+            prior=prior,
+            z=[round(float(value), 2) for value in codes.median(0).values.clamp(low, high)],
             alt=alt,
             words=_words(),
             **kwargs,
         )
+
+
+class LatentPlanes(CourseWidget):
+    """Several latent planes side by side, to be compared: each has its own point.
+
+    Parameters
+    ----------
+    planes : dict of str to LatentPlane
+        The planes by their titles. At most 300 codes of each are kept, evenly spaced.
+    alt : str
+        What the figure shows, in a sentence.
+
+    Raises
+    ------
+    ValueError
+        If there is no plane.
+    TypeError
+        If one of them is no LatentPlane.
+    """
+
+    module: ClassVar[str] = "latent_plane"
+    shown: ClassVar[tuple[str, ...]] = ("titles",)
+
+    planes: Any = traitlets.List(help="What each plane shows, and its title.").tag(sync=True)
+    points: Any = traitlets.List(help="The chosen point of each plane.").tag(sync=True)
+
+    def __init__(self, planes: Mapping[str, LatentPlane], *, alt: str, **kwargs: Any):
+        if not planes:
+            raise ValueError("planes: expected at least one, got none")
+        for title, plane in planes.items():
+            if not isinstance(plane, LatentPlane):
+                raise TypeError(
+                    f"planes[{title!r}]: expected a LatentPlane, got {type(plane).__name__}"
+                )
+        super().__init__(
+            planes=[_part(title, plane) for title, plane in planes.items()],
+            points=[plane.z for plane in planes.values()],
+            alt=alt,
+            words=_words(),
+            **kwargs,
+        )
+
+    @property
+    def titles(self) -> list[str]:
+        """The planes' titles, from left to right."""
+        return [plane["title"] for plane in self.planes]
+
+
+def _part(title: str, plane: LatentPlane) -> dict[str, Any]:
+    """Give a plane's state, without what all planes share and what moves."""
+    fixed = {name: value for name, value in plane.state().items() if name not in ("words", "z")}
+    codes = [plane.codes[index] for index in _spread(len(plane.codes), POINTS_AMONG_SEVERAL)]
+    return fixed | {"title": title, "codes": codes}
+
+
+def _spread(n: int, count: int) -> list[int]:
+    """At most `count` indices below n, evenly spaced."""
+    return torch.linspace(0, n - 1, min(count, n)).long().tolist()
+
+
+def _enclose(codes: Tensor, prior: bool) -> list[float]:
+    """Borders around the codes (N, 2) with a margin, and around the circle of radius 2."""
+    low, high = codes.amin(0), codes.amax(0)  # (2,), (2,)
+    if prior:
+        low, high = low.clamp(max=-2), high.clamp(min=2)
+    margin = 0.05 * (high - low)
+    return torch.stack([low - margin, high + margin], dim=1).flatten().tolist()  # (4,)
+
+
+def _end_in(layer: dict[str, Any], activation: str) -> None:
+    """Put an activation behind the last layer."""
+    known = ("none", *ACTIVATIONS.values())
+    if activation not in known:
+        raise ValueError(f"output_activation={activation!r}: expected one of {', '.join(known)}")
+    if activation == "none":
+        return
+    if layer["activation"] != "none":
+        raise ValueError(
+            f"output_activation={activation!r}: the decoder ends in {layer['activation']} already"
+        )
+    layer["activation"] = activation
 
 
 def _describe_layers(decoder: nn.Module) -> list[dict[str, Any]]:
@@ -154,4 +255,5 @@ def _words() -> dict[str, str]:
         "decoded": _("decoded image at z = ({a}, {b})"),
         "nearest": _("nearest real code: a {label}"),
         "labels": _("Each dot is the code of a real digit; its number says which."),
+        "circles": _("Circles of radius 1 (solid) and 2 (dashed): the prior N(0, I)."),
     }

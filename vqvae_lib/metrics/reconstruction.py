@@ -1,4 +1,4 @@
-"""Numbers that say how good a code is: reconstruction, PCA's floor, probes, angles."""
+"""How much of the data a reconstruction keeps, and PCA's floor, which is a closed form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["PCA", "knn_accuracy", "mse", "pca", "pca_floor", "principal_angles"]
+__all__ = ["PCA", "mse", "pca", "pca_floor"]
 
 
 def mse(x: Tensor, x_hat: Tensor) -> float:
@@ -134,108 +134,3 @@ def pca_floor(x_train: Tensor, x_test: Tensor, k: int) -> float:
         )
     fitted, x = pca(x_train.double(), k), x_test.double()
     return mse(x, fitted.decode(fitted.encode(x)))
-
-
-def knn_accuracy(
-    z_train: Tensor, y_train: Tensor, z_test: Tensor, y_test: Tensor, *, neighbours: int = 5
-) -> float:
-    """How well the labels can be read from the codes: accuracy of a nearest-neighbour vote.
-
-    Parameters
-    ----------
-    z_train
-        Codes of the labelled data, shape (N, d).
-    y_train
-        Their labels, shape (N,).
-    z_test
-        Codes to be labelled, shape (N_test, d).
-    y_test
-        Their true labels, shape (N_test,).
-    neighbours
-        How many neighbours vote, 1 to N.
-
-    Returns
-    -------
-    float
-        Share of right labels, 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit together.
-    """
-    for name, z, y in (("train", z_train, y_train), ("test", z_test, y_test)):
-        if z.ndim != 2 or y.shape != z.shape[:1] or z.shape[1] != z_train.shape[1]:
-            raise ValueError(
-                f"z_{name} {tuple(z.shape)} and y_{name} {tuple(y.shape)}: expected (N, d) and "
-                "(N,), the same d for training and test"
-            )
-    if not 1 <= neighbours <= len(z_train):
-        raise ValueError(f"neighbours={neighbours}: expected 1 to {len(z_train)}, the codes given")
-    from sklearn.neighbors import KNeighborsClassifier
-
-    classifier = KNeighborsClassifier(n_neighbors=neighbours)
-    classifier.fit(z_train.detach().cpu().numpy(), y_train.cpu().numpy())
-    return float(classifier.score(z_test.detach().cpu().numpy(), y_test.cpu().numpy()))
-
-
-def principal_angles(A: Tensor, B: Tensor) -> Tensor:
-    """Angles between two subspaces, each spanned by the columns of a matrix.
-
-    The smallest angle between a vector of one and a vector of the other, then the smallest among
-    what is at right angles to those, and so on. All zero: one subspace lies in the other.
-
-    Parameters
-    ----------
-    A
-        Shape (D, a), independent columns, orthonormal or not.
-    B
-        Shape (D, b), likewise.
-
-    Returns
-    -------
-    torch.Tensor
-        min(a, b) angles in radians, 0 to pi/2, smallest first, float64.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit, or columns are linearly dependent.
-
-    Notes
-    -----
-    The cosines are the singular values of ``Q_A^T Q_B``. Below 45 degrees the sines are used
-    instead, since the arccosine of a number near 1 keeps half of the digits (Björck and Golub
-    1973).
-
-    Examples
-    --------
-    The x-y plane and a line in the x-z plane, 30 degrees above the first:
-
-    >>> plane = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])  # (3, 2)
-    >>> line = torch.tensor([[3.0**0.5], [0.0], [1.0]])  # (3, 1)
-    >>> principal_angles(plane, line).rad2deg().round(decimals=3)
-    tensor([30.], dtype=torch.float64)
-    """
-    if A.ndim != 2 or B.ndim != 2 or A.shape[0] != B.shape[0]:
-        raise ValueError(
-            f"A {tuple(A.shape)} and B {tuple(B.shape)}: expected (D, a) and (D, b), the same D"
-        )
-    Q_A, Q_B = _orthonormal("A", A), _orthonormal("B", B)
-    if Q_A.shape[1] < Q_B.shape[1]:
-        Q_A, Q_B = Q_B, Q_A  # the part of the smaller one outside the larger: min(a, b) sines
-    overlap = Q_A.T @ Q_B  # (a, b)
-    cosines = torch.linalg.svdvals(overlap).clamp(max=1)  # largest first, so smallest angle first
-    sines = torch.linalg.svdvals(Q_B - Q_A @ overlap).clamp(max=1).flip(0)  # (D, b) -> (b,)
-    return torch.where(cosines > 0.5**0.5, sines.arcsin(), cosines.arccos())
-
-
-def _orthonormal(name: str, A: Tensor) -> Tensor:
-    """Orthonormal basis of the column space, in float64: ``(D, a) -> (D, a)``."""
-    A = A.detach().double()
-    rank = int(torch.linalg.matrix_rank(A))
-    if rank < A.shape[1]:
-        raise ValueError(
-            f"{name} {tuple(A.shape)} has rank {rank}: expected linearly independent columns"
-        )
-    return torch.linalg.qr(A).Q
