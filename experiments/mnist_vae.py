@@ -64,8 +64,8 @@ class Run:
 TWO_LAYERS = (784, 200, 200, 50)
 TABLE = {
     "vae": Run(TWO_LAYERS, 1, 600, 100, 2e-3, published=86.76),
-    "iwae-5": Run(TWO_LAYERS, 5, 150, 100, 1e-3, start="vae", published=85.54),
-    "iwae-50": Run(TWO_LAYERS, 50, 40, 100, 1e-3, start="vae", published=84.78),
+    "iwae-5": Run(TWO_LAYERS, 5, 40, 100, 1e-3, start="vae", published=85.54),
+    "iwae-50": Run(TWO_LAYERS, 50, 30, 100, 1e-3, start="vae", published=84.78),
     "article": Run((784, 400, 20), 1, 200, 100, 2e-3),
 }
 GALLERY = "vae"  # the run whose samples are kept

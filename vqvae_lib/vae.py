@@ -41,8 +41,8 @@ class Posterior(NamedTuple):
         Logarithm of the variance (not of the standard deviation), shape (B, d).
     """
 
-    mu: Tensor
-    log_var: Tensor
+    mu: torch.Tensor
+    log_var: torch.Tensor
 
 
 def reparameterise(

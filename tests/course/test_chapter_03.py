@@ -60,6 +60,7 @@ def test_wrong_samples_are_recognised(digits, model, autoencoder):
         (lambda n, g: flat.sample(n, mean=True, generator=g), "no-digits"),
         (from_training, "copies"),
         (lambda n, g: from_training(n, g, 0.03), "copies"),
+        (lambda n, g: from_training(n, g, 0.1), "noise"),
         (one_class, "no-variety"),
         (lambda n, g: digits.x_train.mean(0).expand(n, 64), "same"),
         (lambda n, g: 16 * model.sample(n, mean=True, generator=g), "range"),
@@ -99,6 +100,9 @@ def test_wrong_walks_are_recognised(digits, model):
         path = through(a, b, n)
         return torch.cat([path[:1].expand(n // 2, -1), path[-1:].expand(n - n // 2, -1)])
 
+    def fade_late(a, b, n):
+        return torch.stack([a + t**3 * (b - a) for t in torch.linspace(0, 1, n)])
+
     def fade_reconstructions(a, b, n):
         return fade(*model.reconstruct(torch.stack([a, b])), n)
 
@@ -109,6 +113,7 @@ def test_wrong_walks_are_recognised(digits, model):
 
     answers = [
         (fade, "pixels"),
+        (fade_late, "pixels"),
         (fade_reconstructions, "pixels"),
         (lambda a, b, n: through(b, a, n), "reversed"),
         (random_ends, "ends"),
@@ -213,6 +218,8 @@ class Sound(nn.Module):
             error = error / 2
         terms = mu**2 + log_var.exp() - 1 - log_var
         kl = 0.5 * (terms.mean(1) if "kl-mean" in self.flaws else terms.sum(1)).mean()
+        if "constant" in self.flaws:
+            error = error + 32 * torch.pi  # of the density, which does not matter
         if "no-kl" in self.flaws:
             return error
         return error - kl if "sign" in self.flaws else error + kl
@@ -247,8 +254,9 @@ def test_each_bug_is_named(flaws, kind, says):
     assert says in verdict.message
 
 
-def test_the_repaired_class_passes():
-    verdict = check.ex_03_4(Sound)
+@pytest.mark.parametrize("repaired", [Sound, flawed("constant")])
+def test_the_repaired_class_passes(repaired):
+    verdict = check.ex_03_4(repaired)
     assert verdict.passed, verdict
 
 

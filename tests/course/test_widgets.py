@@ -24,6 +24,7 @@ from vqvae_lib.course.widgets import (
     GaussianKL,
     LatentPlane,
     LatentPlanes,
+    Retrain,
     base,
     beta_slider,
     gaussian_kl,
@@ -493,3 +494,41 @@ def test_largest_beta_slider_stays_small():
 def test_what_does_not_fit_the_slider_is_named(changes, said):
     with pytest.raises(ValueError, match=said):
         betas(**changes)
+
+
+# The panel that runs Python -----------------------------------------------------------------------
+
+
+def test_the_panel_calls_the_function_with_what_is_chosen():
+    calls = []
+    panel = Retrain(lambda **chosen: calls.append(chosen), beta=[0.5, 1.0], d=[2, 8]).panel()
+    beta, d, button, _shown = panel.children
+    d.value = 8
+    button.click()
+    beta.value = 1.0
+    button.click()
+    assert calls == [{"beta": 0.5, "d": 8}, {"beta": 1.0, "d": 8}]
+    assert not button.disabled
+
+
+def test_the_panel_can_be_used_again_after_an_error():
+    def fails(beta):
+        raise ArithmeticError("in the learner's function")
+
+    button = Retrain(fails, beta=[1]).panel().children[1]
+    button.click()  # the error is shown below the panel
+    assert not button.disabled
+
+
+def test_the_panel_without_a_kernel_says_where_it_works():
+    retrain = Retrain(print, beta=[1], d=[2])
+    bundle = retrain._repr_mimebundle_()
+    assert bundle["text/plain"] == "Retrain(beta, d)"
+    assert "JupyterLab to choose beta, d" in bundle["text/html"]
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+@pytest.mark.parametrize("choices", [{}, {"beta": []}])
+def test_a_panel_without_choices_is_refused(choices):
+    with pytest.raises(ValueError, match="choices: expected values for each argument"):
+        Retrain(print, **choices)

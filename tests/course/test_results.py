@@ -1,0 +1,31 @@
+"""Committed results, and the pictures that they hold."""
+
+import json
+
+import pytest
+import torch
+
+from vqvae_lib.course import results
+from vqvae_lib.course.results import load_result, pack_images, unpack_images
+
+
+def test_pictures_come_back_to_the_nearest_of_256_levels():
+    images = torch.rand(5, 4, 3, generator=torch.Generator().manual_seed(0))
+    packed = json.loads(json.dumps(pack_images(images)))
+    back = unpack_images(packed)
+    assert back.shape == images.shape
+    assert (back - images).abs().max() <= 0.5 / 255 + 1e-6
+    beyond = unpack_images(pack_images(torch.tensor([[[-1.0, 2.0]]])))
+    assert beyond.tolist() == [[[0.0, 1.0]]]
+
+
+def test_a_result_says_where_it_comes_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    results.save_result("mine", script="experiments.mine", settings={"seed": 3}, found=1.5)
+    result = load_result("mine")
+    assert result["script"] == "experiments.mine"
+    assert result["settings"] == {"seed": 3}
+    assert result["found"] == 1.5
+    assert result["versions"]["torch"].startswith(torch.__version__.split("+")[0])
+    with pytest.raises(FileNotFoundError, match=r"name='other': .* there are: mine"):
+        load_result("other")
