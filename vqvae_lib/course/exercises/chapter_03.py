@@ -150,6 +150,14 @@ def ex_03_2(walk: Any) -> Right:
                 "images encoded by the model that decodes, and by their means?"
             ).format(off=max(ends)),
         )
+    longest = ((path[:, 1:] - path[:, :-1]).norm(dim=2).amax(1) / total).mean()
+    if float(longest) > 0.5:
+        raise Wrong(
+            "jumps",
+            _("One step makes up {share:.0f} % of the way: the walk jumps.").format(
+                share=100 * float(longest)
+            ),
+        )
     # Where on the straight line between the two pictures, and how far from it.
     line = path[:, -1:] - path[:, :1]  # (pairs, 1, D)
     along = ((path - path[:, :1]) * line).sum(2, keepdim=True) / line.square().sum(2, keepdim=True)
@@ -160,14 +168,6 @@ def ex_03_2(walk: Any) -> Right:
             _(
                 "This fades the pixels of one picture into the other. Go straight in the latent "
                 "space and decode each point."
-            ),
-        )
-    longest = ((path[:, 1:] - path[:, :-1]).norm(dim=2).amax(1) / total).mean()
-    if float(longest) > 0.5:
-        raise Wrong(
-            "jumps",
-            _("One step makes up {share:.0f} % of the way: the walk jumps.").format(
-                share=100 * float(longest)
             ),
         )
     middle = path[:, 3:-3].reshape(-1, digits.D)
