@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vqvae_lib._checks import check_count
+
 __all__ = [
     "ImageData",
     "binarise",
@@ -179,8 +181,7 @@ def load_digits(*, size: int = 8, test_fraction: float = 0.2, seed: int = 0) -> 
     >>> load_digits()
     ImageData('digits', 1437 training and 360 test images of 8x8, 16 grey levels above black)
     """
-    if not isinstance(size, int) or size < 8:
-        raise ValueError(f"size={size!r}: expected a whole number of at least 8")
+    check_count("size", size, least=8)
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction={test_fraction!r}: expected a number between 0 and 1")
     from sklearn.datasets import load_digits as embedded_digits

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from vqvae_lib._checks import check_count
+
 __all__ = ["Bernoulli", "Binomial", "Gaussian", "Likelihood"]
 
 
@@ -131,8 +133,7 @@ class Binomial(Likelihood):
 
     def __init__(self, total_count: int) -> None:
         super().__init__()
-        if not isinstance(total_count, int) or total_count < 1:
-            raise ValueError(f"total_count={total_count!r}: expected a whole number of at least 1")
+        check_count("total_count", total_count)
         self.total_count = total_count
 
     def extra_repr(self) -> str:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from vqvae_lib._checkpoint import read_checkpoint, write_checkpoint
+from vqvae_lib._checks import check_count
 
 __all__ = ["History", "TrainingDiverged", "cosine", "fit"]
 
@@ -275,8 +276,7 @@ def cosine(epochs: int) -> Callable[[int], float]:
     >>> [round(cosine(4)(epoch), 2) for epoch in range(4)]
     [1.0, 0.85, 0.5, 0.15]
     """
-    if not isinstance(epochs, int) or epochs < 1:
-        raise ValueError(f"epochs={epochs!r}: expected a whole number of at least 1")
+    check_count("epochs", epochs)
     return lambda epoch: 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))
 
 
@@ -395,8 +395,8 @@ def _check_settings(
     x_valid: Tensor | None,
 ) -> None:
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise ValueError(f"{name}={value!r}: expected a whole number of at least 1")
+        if value is not None:
+            check_count(name, value)
     if not 0 < lr < math.inf:
         raise ValueError(f"lr={lr!r}: expected a number above 0")
     if not 0 <= weight_decay < math.inf:

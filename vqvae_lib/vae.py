@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vqvae_lib._checks import check_count
 from vqvae_lib.bounds import (
     elbo,
     gaussian_kl,
@@ -162,7 +163,7 @@ class VAE(nn.Module):
             )
         if not 0 <= beta < float("inf"):
             raise ValueError(f"beta={beta!r}: expected a number, 0 or more")
-        _check_count("K", K)
+        check_count("K", K)
         self.encoder = encoder
         self.bottleneck = nn.Identity() if bottleneck is None else bottleneck
         self.decoder = decoder
@@ -251,7 +252,7 @@ class VAE(nn.Module):
         torch.Tensor
             Shape (n, D).
         """
-        _check_count("n", n)
+        check_count("n", n)
         weight = next(self.parameters())
         z = torch.randn(n, self.d, generator=generator, dtype=weight.dtype, device=weight.device)
         with torch.no_grad():
@@ -285,7 +286,7 @@ class VAE(nn.Module):
                 f"x_from {tuple(x_from.shape)} and x_to {tuple(x_to.shape)}: expected the same "
                 "shape (B, D)"
             )
-        _check_count("steps", steps, least=2)
+        check_count("steps", steps, least=2)
         start, end = self.encode(x_from, y).mu, self.encode(x_to, y).mu  # (B, d)
         t = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device)
         z = start + t[:, None, None] * (end - start)  # (steps, B, d)
@@ -360,7 +361,7 @@ class VAE(nn.Module):
         torch.Tensor
             In nats, shape (B,).
         """
-        _check_count("K", K)
+        check_count("K", K)
         self.likelihood.check_data(x)
         D = x.shape[1]
         at_once = max(1, _CHUNK // (D * self.likelihood.params_per_dimension))
@@ -402,7 +403,7 @@ class VAE(nn.Module):
         callable
             Sets the weight for the epoch that it is given, counted from 0.
         """
-        _check_count("epochs", epochs)
+        check_count("epochs", epochs)
 
         def before_epoch(epoch: int) -> None:
             self.kl_weight = min(1.0, (epoch + 1) / epochs)
@@ -441,7 +442,7 @@ class ConditionalVAE(VAE):
         K: int = 1,
     ) -> None:
         super().__init__(encoder, decoder, likelihood, bottleneck, beta=beta, K=K)
-        _check_count("n_classes", n_classes)
+        check_count("n_classes", n_classes)
         self.n_classes = n_classes
 
     def extra_repr(self) -> str:
@@ -506,8 +507,3 @@ def mlp_vae(
     width = D * likelihood.params_per_dimension
     decoder = mlp([d if m is None else m, hidden, width], activation=activation)
     return VAE(encoder, decoder, likelihood, bottleneck, beta=beta, K=K)
-
-
-def _check_count(name: str, value: int, least: int = 1) -> None:
-    if not isinstance(value, int) or value < least:
-        raise ValueError(f"{name}={value!r}: expected a whole number of at least {least}")

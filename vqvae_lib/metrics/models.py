@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vqvae_lib._checks import check_count
 from vqvae_lib.metrics.estimate import Estimate
 
 __all__ = ["ActiveUnits", "active_units", "nll"]
@@ -138,8 +139,7 @@ def nll(
         If x or y is no tensor, the generator none, or the model has no ``log_likelihood``.
     """
     _check_data(x, y)
-    if not isinstance(K, int) or K < 1:
-        raise ValueError(f"K={K!r}: expected a whole number of at least 1")
+    check_count("K", K)
     if not isinstance(generator, torch.Generator):
         raise TypeError(
             f"generator is a {type(generator).__name__}: expected a torch.Generator, such as "

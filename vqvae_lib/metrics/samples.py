@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
+from vqvae_lib._checks import check_count
 from vqvae_lib.metrics.estimate import Estimate
 
 __all__ = ["TwoSampleTest", "kid", "mmd2", "two_sample_test"]
@@ -136,8 +137,8 @@ def kid(
         If features are no tensor.
     """
     _check_samples(features_x=features_x, features_y=features_y)
-    _check_count("subsets", subsets, least=2)
-    _check_count("subset_size", subset_size, least=2)
+    check_count("subsets", subsets, least=2)
+    check_count("subset_size", subset_size, least=2)
     N, M = len(features_x), len(features_y)
     if subset_size > min(N, M):
         raise ValueError(
@@ -216,7 +217,7 @@ def two_sample_test(
     """
     _check_samples(x=x, y=y)
     _check_kernel(kernel, bandwidth)
-    _check_count("permutations", permutations, least=1)
+    check_count("permutations", permutations, least=1)
     k = _kernel_matrix(x, y, kernel, bandwidth)  # (N + M, N + M)
     generator = torch.Generator().manual_seed(seed)
     in_x = torch.zeros(len(k), 1 + permutations, dtype=k.dtype)  # a split in each column
@@ -308,8 +309,3 @@ def _check_kernel(kernel: Kernel, bandwidth: float | Literal["median"]) -> None:
         raise ValueError(f"bandwidth={bandwidth!r} with kernel={kernel!r}, which has none")
     if not isinstance(bandwidth, int | float) or not 0 < bandwidth < math.inf:
         raise ValueError(f"bandwidth={bandwidth!r}: expected 'median' or a number above 0")
-
-
-def _check_count(name: str, value: int, *, least: int) -> None:
-    if not isinstance(value, int) or value < least:
-        raise ValueError(f"{name}={value!r}: expected a whole number of at least {least}")
