@@ -143,6 +143,12 @@ def test_every_equation_is_verified_by_a_cell_that_counts(path):
     assert claimed == proved, f"claimed and not verified: {claimed - proved}"
 
 
+def test_no_escape_was_taken_for_a_control_character(path):
+    r"""`\beta` in a caption is written `\\beta` in the file: `\b` alone would be a backspace."""
+    text = nbformat.writes(read(path))
+    assert not re.findall(r"\\[bfrv]|\\u00[01]", text.replace("\\\\", ""))
+
+
 def test_mathematics_uses_what_both_hosts_know(path):
     text = "\n".join(cell.source for cell in read(path).cells)
     for command in (r"\DeclareMathOperator", r"\newcommand", r"\mathbb{1}"):
