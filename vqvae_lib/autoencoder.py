@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vqvae_lib.bounds import mean_over_batch, sum_over_dimensions
 from vqvae_lib.networks import mlp
 
 __all__ = [
@@ -51,7 +52,8 @@ def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
         raise ValueError(
             f"x {tuple(x.shape)} and x_hat {tuple(x_hat.shape)}: expected the same shape (B, D)"
         )
-    return (x - x_hat).square().sum(dim=1).mean()  # (B, D) -> (B,) -> ()
+    squares = (x - x_hat).square()  # (B, D)
+    return mean_over_batch(sum_over_dimensions(squares))  # (B, D) -> (B,) -> ()
 
 
 class Autoencoder(nn.Module):
