@@ -1,11 +1,11 @@
 """Checks of chapter 1, Autoencoders."""
 
-import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from vqvae_lib.course.exercises.digits import digits_data, to_nearest
 from vqvae_lib.course.exercises.mechanism import (
     Right,
     Wrong,
@@ -15,7 +15,7 @@ from vqvae_lib.course.exercises.mechanism import (
     recognise,
 )
 from vqvae_lib.course.words import _
-from vqvae_lib.data import ImageData, load_digits
+from vqvae_lib.data import ImageData
 from vqvae_lib.metrics import pca_floor
 
 NOISE_STD = 0.3
@@ -110,7 +110,7 @@ def ex_01_2(models: Any) -> Right:
     missing = [d for d in WIDTHS if d not in models]
     if missing:
         raise Wrong("missing", _("There is no model for d = {d}.").format(d=missing[0]))
-    digits = _digits()
+    digits = digits_data()
     errors = {d: _reconstruction_error(models[d], digits.x_test, d) for d in WIDTHS}
     floors = {d: pca_floor(digits.x_train, digits.x_test, d) for d in WIDTHS}
     mean_image = _mean_image_error()
@@ -180,7 +180,7 @@ def _reconstruction_error(model: Any, x: Tensor, d: int) -> float:
 
 def _mean_image_error() -> float:
     """Test error a pixel of answering the mean training image to everything."""
-    digits = _digits()
+    digits = digits_data()
     return _mse(digits.x_test, digits.x_train.mean(0).expand_as(digits.x_test))
 
 
@@ -188,7 +188,7 @@ def _is_linear(model: Any, d: int) -> bool:
     """Whether the decoder is affine: g(a) + g(b) = g(a + b) + g(0) for codes a, b."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        codes = model.encode(_digits().x_train).double()
+        codes = model.encode(digits_data().x_train).double()
         a, b = codes.std(0) * torch.randn(2, 50, d, generator=generator)
         images = [call(model.decode, z.float()).double() for z in (a, b, a + b, torch.zeros(50, d))]
     bend = images[0] + images[1] - images[2] - images[3]
@@ -197,7 +197,7 @@ def _is_linear(model: Any, d: int) -> bool:
 
 def ex_01_3(denoise: Any) -> Right:
     """A function `denoise(y)` that takes noisy digits (B, 64) and returns clean ones (B, 64)."""
-    digits = _digits()
+    digits = digits_data()
     x = digits.x_test
     generator = torch.Generator().manual_seed(1)
     noise = NOISE_STD * torch.randn(x.shape, generator=generator)
@@ -263,7 +263,7 @@ def ex_01_3(denoise: Any) -> Right:
 
 def ex_01_4(model: Any, i: Any, j: Any) -> Right:
     """A trained autoencoder of the digits, and the numbers `i`, `j` of two training images."""
-    digits = _digits()
+    digits = digits_data()
     first, second = (_index(value, name, digits) for value, name in ((i, "i"), (j, "j")))
     if first == second:
         raise Wrong("same", _("That is one image twice: there is nothing between."))
@@ -279,11 +279,11 @@ def ex_01_4(model: Any, i: Any, j: Any) -> Right:
         image = expect_tensor(
             model.decode(codes.mean(0, keepdim=True)), (1, digits.D), what="image"
         )
-        usual = _to_nearest(model.decode(model.encode(digits.x_test)), digits.x_train)
+        usual = to_nearest(model.decode(model.encode(digits.x_test)), digits.x_train)
     unit = float(usual.median())
-    ratio = float(_to_nearest(image, digits.x_train)) / unit
+    ratio = float(to_nearest(image, digits.x_train)) / unit
     # Beyond what happens to real digits, and beyond a picture that is nothing but blur.
-    blur = float(_to_nearest(digits.x_train.mean(0)[None], digits.x_train))
+    blur = float(to_nearest(digits.x_train.mean(0)[None], digits.x_train))
     limit = max(float(usual.quantile(0.99)), blur) / unit
     numbers = {"ratio": ratio, "limit": limit}
     if ratio <= limit:
@@ -316,15 +316,5 @@ def _index(value: Any, name: str, digits: ImageData) -> int:
     return int(number)
 
 
-def _to_nearest(images: Tensor, real: Tensor) -> Tensor:
-    """Distance (B,) of each image (B, D) to the nearest real one (N, D), root mean square."""
-    return torch.cdist(images.double(), real.double()).min(1).values / real.shape[1] ** 0.5
-
-
 def _mse(a: Tensor, b: Tensor) -> float:
     return float(((a.double() - b.double()) ** 2).mean())
-
-
-@functools.cache
-def _digits() -> ImageData:
-    return load_digits()

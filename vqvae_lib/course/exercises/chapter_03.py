@@ -1,6 +1,5 @@
 """Checks of chapter 3, The VAE."""
 
-import functools
 import itertools
 import math
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vqvae_lib.course.exercises.digits import digits_data, to_nearest
 from vqvae_lib.course.exercises.mechanism import Right, Wrong, call, expect_tensor
 from vqvae_lib.course.words import _
-from vqvae_lib.data import ImageData, load_digits
 from vqvae_lib.metrics import mmd2
 
 DRAWN = 300
@@ -23,22 +22,12 @@ UNIT = 0.122
 VARIANCE = 0.02
 
 
-@functools.cache
-def _digits() -> ImageData:
-    return load_digits()
-
-
-def _to_nearest(images: Tensor, real: Tensor) -> Tensor:
-    """Distance (B,) of each image (B, D) to the nearest real one (N, D), root mean square."""
-    return torch.cdist(images.double(), real.double()).min(1).values / real.shape[1] ** 0.5
-
-
 # Exercise 1 ---------------------------------------------------------------------------------------
 
 
 def ex_03_1(generate: Any) -> Right:
     """A function `generate(n, generator)` that returns n new digits (n, 64), values in [0, 1]."""
-    digits = _digits()
+    digits = digits_data()
     generators = [torch.Generator().manual_seed(seed) for seed in (5, 5, 6)]
     drawn = [
         expect_tensor(call(generate, DRAWN, g), (DRAWN, digits.D), what="generate(300, generator)")
@@ -67,8 +56,8 @@ def ex_03_1(generate: Any) -> Right:
             "fixed",
             _("Another seed gave the same pictures: draw everything from the `generator`."),
         )
-    nearest = _to_nearest(images, digits.x_train)
-    known = torch.minimum(nearest, _to_nearest(images, digits.x_test))
+    nearest = to_nearest(images, digits.x_train)
+    known = torch.minimum(nearest, to_nearest(images, digits.x_test))
     far = float((nearest > 1.5 * UNIT).double().mean())
     distance = mmd2(images, digits.x_test.double(), kernel="rbf", bandwidth=BANDWIDTH)
     floor = mmd2(digits.x_train[:DRAWN], digits.x_test, kernel="rbf", bandwidth=BANDWIDTH)
@@ -121,7 +110,7 @@ def ex_03_1(generate: Any) -> Right:
 
 def ex_03_2(walk: Any) -> Right:
     """A function `walk(x_from, x_to, steps)` of two images (64,) that returns (steps, 64)."""
-    digits = _digits()
+    digits = digits_data()
     x, y = digits.x_test, digits.y_test
     pairs = [(i, i + 1) for i in range(0, 60, 2) if y[i] != y[i + 1]][:10]
     paths = []
@@ -171,10 +160,10 @@ def ex_03_2(walk: Any) -> Right:
             ),
         )
     middle = path[:, 3:-3].reshape(-1, digits.D)
-    ratio = float(_to_nearest(middle, digits.x_train).mean()) / UNIT
+    ratio = float(to_nearest(middle, digits.x_train).mean()) / UNIT
     even = torch.linspace(0, 1, STEPS, dtype=torch.float64)[None, 3:-3, None]
     faded = (path[:, :1] + even * line).reshape(-1, digits.D)
-    numbers = {"ratio": ratio, "faded": float(_to_nearest(faded, digits.x_train).mean()) / UNIT}
+    numbers = {"ratio": ratio, "faded": float(to_nearest(faded, digits.x_train).mean()) / UNIT}
     if ratio > 1.3:
         raise Wrong(
             "no-digits",
@@ -197,7 +186,7 @@ def ex_03_2(walk: Any) -> Right:
 def ex_03_3(curve: Any) -> Right:
     """A dictionary {beta: (rate, distortion)} for five or more values of beta."""
     betas, rate, distortion = _read_curve(curve)
-    D = _digits().D
+    D = digits_data().D
     best = D / 2 * math.log(2 * math.pi * VARIANCE)  # of a perfect reconstruction
     if min(rate) < -1e-6:
         raise Wrong(
@@ -349,7 +338,7 @@ def ex_03_4(model: Any) -> Right:
 
 
 def _images(B: int) -> Tensor:
-    return _digits().x_train[:B].reshape(B, 1, 8, 8)
+    return digits_data().x_train[:B].reshape(B, 1, 8, 8)
 
 
 def _encode(model: Any, B: int) -> tuple[Tensor, Tensor]:
