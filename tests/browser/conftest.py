@@ -10,7 +10,8 @@ Fixtures for a test of one page:
         visit.page.locator("...").click()      # a Playwright page, loaded, mathematics typeset
         visit.assert_clean()                   # no foreign or failed request, no console error
 
-`page_over_file` does the same with a `file://` address.
+`page_over_file` does the same with a `file://` address. `show(widget, width=390)` needs no book:
+it opens a page with that figure alone, started as in the book.
 """
 
 import contextlib
@@ -18,12 +19,17 @@ import functools
 import http.server
 import os
 import shutil
+import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
+
+import vq_widgets
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -37,6 +43,24 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+# The book's style, its switch between light and dark, and its script of figures.
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Figures</title>
+<meta name="viewport" content="width=device-width">
+<link rel="stylesheet" href="book.css">
+<style>body {{ background: var(--pst-color-background); color: var(--pst-color-text-base);
+  font-family: var(--vq-sans); margin: 1rem auto; max-width: 46rem; padding: 0 1rem }}
+  * {{ box-sizing: border-box }}</style>
+<script>
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const follow = () => (document.documentElement.dataset.theme = dark.matches ? "dark" : "light");
+  dark.addEventListener("change", follow);
+  follow();
+</script>
+<script defer src="widgets.js"></script></head>
+<body><main class="bd-article">{figures}</main></body></html>"""
 
 
 def pages():
@@ -184,6 +208,23 @@ def page_over_file(browser, homes):
     """Open a page of the book from file: page_over_file(path, width=390, scheme="dark", ...)."""
     with contextlib.closing(Visits(browser, homes["file"])) as visits:
         yield visits.open
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Open a page with one figure on it, started as in the book: show(widget, width=390)."""
+    shutil.copy(ROOT / "book" / "_static" / "book.css", tmp_path)
+    script = vq_widgets.bundle(vq_widgets.sources(), vq_widgets.HOST.read_text("utf-8"))
+    (tmp_path / "widgets.js").write_text(script, "utf-8")
+
+    with contextlib.closing(Visits(browser, tmp_path.as_uri() + "/")) as visits:
+
+        def opened(widget, **options):
+            figure = widget._repr_mimebundle_()[0]["text/html"]
+            (tmp_path / "figure.html").write_text(PAGE.format(figures=figure), "utf-8")
+            return visits.open("figure.html", **options)
+
+        yield opened
 
 
 @pytest.fixture(scope="module", params=["http", "file"])

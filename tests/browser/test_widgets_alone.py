@@ -3,10 +3,7 @@
 That they start, fit and are accessible on the pages of the book: test_pages.py.
 """
 
-import contextlib
 import re
-import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -15,30 +12,8 @@ from axe_playwright_python.base import AXE_SCRIPT as AXE
 from torch.distributions import Normal, kl_divergence
 
 import vqvae_lib as vq
-from tests.browser.conftest import ROOT, Visits
 from tests.browser.test_pages import switch
 from vqvae_lib.course.widgets import BetaSlider, GaussianKL, LatentPlane, LatentPlanes
-
-sys.path.append(str(ROOT / "book" / "_ext"))
-
-import vq_widgets
-
-# The book's style, its switch between light and dark, and its script of figures.
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Figures</title>
-<meta name="viewport" content="width=device-width">
-<link rel="stylesheet" href="book.css">
-<style>body {{ background: var(--pst-color-background); color: var(--pst-color-text-base);
-  font-family: var(--vq-sans); margin: 1rem auto; max-width: 46rem; padding: 0 1rem }}
-  * {{ box-sizing: border-box }}</style>
-<script>
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const follow = () => (document.documentElement.dataset.theme = dark.matches ? "dark" : "light");
-  dark.addEventListener("change", follow);
-  follow();
-</script>
-<script defer src="widgets.js"></script></head>
-<body><main class="bd-article">{figures}</main></body></html>"""
 
 IMAGES = torch.rand(4, 6, 64, generator=torch.Generator().manual_seed(0))
 
@@ -76,24 +51,10 @@ def figures():
 KINDS = ["kl", "beta", "planes"]
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """Folder with a page for each figure."""
-    folder = tmp_path_factory.mktemp("figures")
-    shutil.copy(ROOT / "book" / "_static" / "book.css", folder)
-    script = vq_widgets.bundle(vq_widgets.sources(), vq_widgets.HOST.read_text("utf-8"))
-    (folder / "widgets.js").write_text(script, "utf-8")
-    for kind, widget in figures().items():
-        figure = widget._repr_mimebundle_()[0]["text/html"]
-        (folder / f"{kind}.html").write_text(PAGE.format(figures=figure), "utf-8")
-    return folder
-
-
 @pytest.fixture
-def opened(browser, alone):
+def opened(show):
     """Open a figure's page: opened("kl", width=390, scheme="dark")."""
-    with contextlib.closing(Visits(browser, alone.as_uri() + "/")) as visits:
-        yield lambda kind, **options: visits.open(f"{kind}.html", **options)
+    return lambda kind, **options: show(figures()[kind], **options)
 
 
 @pytest.mark.parametrize("kind", KINDS)
