@@ -19,9 +19,19 @@ def normal(z, mu, log_var):
 
 
 def gap(
-    log_joint, z, mu, log_var, *, entropy=True, step=(True, True), scale=1.0, sign=1, reverse=False
+    log_joint,
+    z,
+    mu,
+    log_var,
+    *,
+    entropy=True,
+    step=(True, True),
+    scale=1.0,
+    sign=1,
+    reverse=False,
+    dz=None,
 ):
-    dz = z[1] - z[0]
+    dz = z[1] - z[0] if dz is None else torch.tensor(dz)
     log_px = log_joint.logsumexp(0) + (dz.log() if step[0] else 0)
     log_q = normal(z, mu, scale * log_var)
     if reverse:
@@ -44,7 +54,12 @@ def gap(
         (lambda *a: gap(*a, scale=0.0), "unit-variance"),
         (lambda *a: gap(*a, reverse=True), "reverse"),
         (lambda j, z, m, v: j.logsumexp(0) + (z[1] - z[0]).log() - gap(j, z, m, v), "elbo"),
+        (lambda *a: gap(*a, dz=0.002), "notebook-step"),
+        (lambda z, j, m, v: gap(j, z, m, v), "exchanged"),
+        (lambda j, z, m, v: gap(j, z, m, math.log(abs(v))), "log-var-is-variance"),
+        (lambda j, z, m, v: gap(j, z, m, 2 * math.log(abs(v))), "log-var-is-std"),
         (lambda j, z, m, v: j, "type"),
+        (lambda j, z, m, v: "0.3", "type"),
         (lambda j, z, m, v: 0.123, "value"),
         (lambda j, z, m, v: float("nan"), "not-finite"),
     ],
@@ -54,9 +69,18 @@ def test_wrong_gaps_are_recognised(answer, kind):
     assert (verdict.status, verdict.kind) == ("wrong", kind), verdict
 
 
-def test_right_gaps_pass():
+def test_an_unrecognised_gap_is_told_the_case_and_both_numbers():
+    said = check.ex_02_1(lambda *a: 0.123).message
+    assert said.startswith("For mu = -0.5, log_var = 0.3: expected ")
+    assert said.endswith("got 0.1230.")
+
+
+def test_right_gaps_pass(recwarn):
     assert check.ex_02_1(gap).passed
     assert check.ex_02_1(lambda *a: float(gap(*a))).passed
+    assert check.ex_02_1(lambda *a: gap(*a).requires_grad_()).passed
+    assert check.ex_02_1(lambda *a: gap(*a).numpy()).passed
+    assert not recwarn.list
     assert check.ex_02_1(lambda *a: None).status == "unattempted"
 
 
@@ -78,6 +102,10 @@ def test_right_gaps_pass():
         (lambda m, v: 0.5 * (m**2 + v.exp() - 1 - v), "per-dimension"),
         (lambda m, v: 0.5 * (m**2 + v.exp() - 1 - v).sum(), "averaged-over-batch"),
         (lambda m, v: 0.5 * (m**2 + v.exp() - 1 - v).sum(0), "wrong-axis"),
+        (lambda m, v: 0.5 * ((m**2 + v.exp() - v).sum(1) - 1), "one-once"),
+        (lambda v, m: vq.gaussian_kl(m, v), "exchanged"),
+        (lambda m, v: 0.5 * (m**2 + v - 1 - v.log()).sum(1), "log-var-is-variance"),
+        (lambda m, v: 0.5 * (m**2 + v**2 - 1 - (v**2).log()).sum(1), "log-var-is-std"),
         (lambda m, v: torch.zeros(len(m)), "value"),
         (lambda m, v: "kl", "type"),
     ],
@@ -103,6 +131,10 @@ def test_the_librarys_kl_passes():
         (lambda w: w.exp().mean(0), "no-logarithm"),
         (lambda w: -vq.importance_bound(w), "sign"),
         (lambda w: w.amax(0), "max"),
+        (lambda w: (w - w.amax(0)).exp().mean(0).log(), "max-left-out"),
+        (lambda w: w.logsumexp(0) + math.log(len(w)), "plus-log-k"),
+        (lambda w: w.logsumexp(0) - math.log(w.shape[1]), "another-k"),
+        (lambda w: w.logsumexp(0) - math.log(1000), "another-k"),
         (lambda w: w.logsumexp(1) - math.log(w.shape[1]), "wrong-axis"),
         (lambda w: vq.importance_bound(w).mean(), "averaged-over-batch"),
         (lambda w: w.exp().mean(0).log(), "leaves-the-logarithm"),
@@ -132,7 +164,10 @@ def mixture(z, place=2.01, std=0.2):
     [
         (lambda z: normal(z, 2.01, 2 * math.log(0.2)), "one-hump"),
         (lambda z: normal(z, 0.0, 1.0), "too-wide"),
-        (lambda z: mixture(z) + math.log(2), "not-normalised"),
+        (lambda z: mixture(z) + math.log(2), "too-much-mass"),
+        (lambda z: mixture(z) - 1.0, "too-little-mass"),
+        (lambda z: 0.5 * (normal(z, -2.0, -3.2) + normal(z, 2.0, -3.2)), "too-little-mass"),
+        (lambda z: mixture(z).log_softmax(0), "no-step"),
         (lambda z: mixture(z).exp(), "density"),
         (lambda z: mixture(z).log_softmax(0) - math.log(0.001), "grid"),
         (lambda z: mixture(z, 2.09, 0.35), "not-close"),
@@ -150,6 +185,21 @@ def test_two_humps_pass():
     verdict = check.ex_02_4(mixture)
     assert verdict.passed
     assert "A gap of 0.0" in verdict.message
+
+
+@pytest.mark.parametrize("as_other", [lambda value: value.numpy(), lambda value: value.tolist()])
+def test_arrays_and_lists_pass(as_other):
+    assert check.ex_02_4(lambda z: as_other(mixture(z))).passed
+
+
+def test_a_density_with_jumps_is_a_density():
+    """Two uniform pieces: off by more than one per cent on a coarse grid, and still a density."""
+
+    def pieces(z):
+        inside = (z.abs() > 1.6) & (z.abs() < 2.4)
+        return torch.where(inside, -math.log(1.6), -math.inf)
+
+    assert check.ex_02_4(pieces).kind == "not-close"
 
 
 def test_the_exact_posterior_passes_and_minus_infinity_is_no_mass():

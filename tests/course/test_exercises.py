@@ -49,6 +49,15 @@ def test_right_wrong_and_unattempted():
         assert ask(doubled, empty).status == "unattempted"
 
 
+def test_not_implemented_in_a_package_is_an_error_and_no_empty_answer():
+    class Model(torch.nn.Module):
+        pass
+
+    verdict = ask(doubled, lambda x: Model()(torch.ones(x)))
+    assert (verdict.status, verdict.kind) == ("wrong", "raises")
+    assert 'missing the required "forward"' in verdict.message
+
+
 def test_verdict_shows_its_sign_its_text_and_code():
     verdict = mechanism.Verdict("wrong", "use `x_train` & <not> x", "kind")
     assert repr(verdict) == "✗ Not yet. use `x_train` & <not> x"
@@ -187,9 +196,24 @@ def test_expect_tensor_accepts_numpy_and_names_what_is_wrong():
         assert raised.value.kind == kind
 
 
-def test_expect_number():
+def test_expect_tensor_lets_minus_infinity_pass_where_asked():
+    value = [0.0, -float("inf")]
+    assert expect_tensor(value, (2,), what="x", infinite=True).tolist() == value
+    for other in ([0.0, float("inf")], [0.0, float("nan")]):
+        with pytest.raises(Wrong, match=r"NaN or \+infinity"):
+            expect_tensor(other, (2,), what="x", infinite=True)
+
+
+def test_expect_number(recwarn):
     assert expect_number(torch.tensor(2.5), what="x") == 2.5
-    for value, kind in (("two", "type"), (float("inf"), "not-finite"), (torch.ones(2), "type")):
+    assert expect_number(torch.tensor(2.5, requires_grad=True), what="x") == 2.5
+    assert not recwarn.list
+    for value, kind in (
+        ("two", "type"),
+        ("0.3", "type"),
+        (float("inf"), "not-finite"),
+        (torch.ones(2), "type"),
+    ):
         with pytest.raises(Wrong) as raised:
             expect_number(value, what="x")
         assert raised.value.kind == kind
@@ -205,6 +229,8 @@ def test_recognise_names_the_mistake_or_the_largest_difference():
     off[1, 0] = 9.0
     with pytest.raises(Wrong, match=r"\(1, 0\): expected 3.0000, got 9.0000"):
         recognise(off, truth, [])
+    with pytest.raises(Wrong, match=r"^For mu = 2: expected 3.0000, got 9.0000"):
+        recognise(off, truth, [], case="mu = 2")
 
 
 @pytest.mark.parametrize("name", ["ex_1_1", "ex_99_1", "ex_01_99", "nonsense"])

@@ -154,11 +154,11 @@ def call(function: Any, *arguments: Any) -> Any:
     copies = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
     try:
         value = function(*copies)
-    except NotImplementedError:
-        raise NotAttempted(_("Write the body of the function.")) from None
     except _TimeUp:
         raise
     except BaseException as error:  # also SystemExit, which would end the thread in silence
+        if _is_an_empty_body(error):
+            raise NotAttempted(_("Write the body of the function.")) from None
         raise Wrong("raises", _say_error(error)) from None
     if value is None or value is ...:
         raise NotAttempted(
@@ -167,8 +167,13 @@ def call(function: Any, *arguments: Any) -> Any:
     return value
 
 
-def expect_tensor(value: Any, shape: tuple[int, ...], *, what: str) -> Tensor:
-    """Give `value` as a finite float64 tensor of `shape`, or say what it is instead."""
+def expect_tensor(
+    value: Any, shape: tuple[int, ...], *, what: str, infinite: bool = False
+) -> Tensor:
+    """Give `value` as a float64 tensor of `shape`, or say what it is instead.
+
+    It must be finite; with `infinite`, -infinity may stand in it, as in a log-density.
+    """
     if not isinstance(value, Tensor):
         # NumPy arrays and lists of numbers are as good.
         with contextlib.suppress(TypeError, ValueError, RuntimeError):
@@ -188,7 +193,9 @@ def expect_tensor(value: Any, shape: tuple[int, ...], *, what: str) -> Tensor:
             ),
         )
     value = value.detach().double()
-    if not value.isfinite().all():
+    if infinite and (value.isnan() | value.isposinf()).any():
+        raise Wrong("not-finite", _("{what}: holds NaN or +infinity.").format(what=what))
+    if not infinite and not value.isfinite().all():
         raise Wrong("not-finite", _("{what}: holds NaN or infinity.").format(what=what))
     return value
 
@@ -196,7 +203,10 @@ def expect_tensor(value: Any, shape: tuple[int, ...], *, what: str) -> Tensor:
 def expect_number(value: Any, *, what: str) -> float:
     """Give `value` as a finite float, or say what it is instead."""
     try:
-        number = float(value)
+        if isinstance(value, str | bytes):  # Python would read "0.3" as a number
+            raise TypeError
+        # Without `detach`, torch warns of a number that a slope could be taken of.
+        number = float(value.detach() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(
             "type",
@@ -207,7 +217,9 @@ def expect_number(value: Any, *, what: str) -> float:
     return number
 
 
-def recognise(value: Tensor, truth: Tensor, mistakes: list[tuple[str, Tensor, str]]) -> None:
+def recognise(
+    value: Tensor, truth: Tensor, mistakes: list[tuple[str, Tensor, str]], *, case: str = ""
+) -> None:
     """Raise `Wrong` unless `value` is `truth`, with the message of the mistake that it looks like.
 
     Parameters
@@ -216,6 +228,8 @@ def recognise(value: Tensor, truth: Tensor, mistakes: list[tuple[str, Tensor, st
         The answer and the right value, of one shape.
     mistakes : list of (kind, Tensor, message)
         What likely mistakes would give.
+    case : str
+        What was asked, such as "mu = 0.4", named where no mistake is recognised.
     """
 
     def close(other: Tensor) -> bool:
@@ -227,15 +241,16 @@ def recognise(value: Tensor, truth: Tensor, mistakes: list[tuple[str, Tensor, st
         if candidate.shape == value.shape and close(candidate):
             raise Wrong(kind, message)
     worst = int((value - truth).abs().argmax())
-    raise Wrong(
-        "value",
-        _("The largest difference is at entry {index}: expected {expected:.4f}, got {got:.4f}.")
-        .format(
-            index=tuple(int(i) for i in torch.unravel_index(torch.tensor(worst), truth.shape)),
-            expected=float(truth.flatten()[worst]),
-            got=float(value.flatten()[worst]),
-        ),
-    )  # fmt: skip
+    numbers = {
+        "case": case,
+        "index": tuple(int(i) for i in torch.unravel_index(torch.tensor(worst), truth.shape)),
+        "expected": float(truth.flatten()[worst]),
+        "got": float(value.flatten()[worst]),
+    }
+    text = _("The largest difference is at entry {index}: expected {expected:.4f}, got {got:.4f}.")
+    if case:
+        text = _("For {case}: expected {expected:.4f}, got {got:.4f}.")
+    raise Wrong("value", text.format(**numbers))
 
 
 # Running ------------------------------------------------------------------------------------------
@@ -305,19 +320,32 @@ def _in_time(judge: Callable[[], Verdict], *, limit: float) -> Verdict:
 
 def _say_error(error: BaseException) -> str:
     """Name the learner's own line that failed, and the error, in one sentence."""
-    frames = traceback.extract_tb(error.__traceback__)
-    # The first frame outside this library and its packages is the learner's own.
-    own = [
-        frame
-        for frame in frames
-        if not Path(frame.filename).is_relative_to(_LIBRARY)
-        and not _PACKAGES & set(Path(frame.filename).parts)
-    ]
+    own = [frame for frame in _frames(error) if _is_own(frame)]
     line = own[0].line if own and own[0].line else ""
     said = f"{type(error).__name__}: {error}".strip().rstrip(".")
     if line:
         return _("Your code raised {said}, at `{line}`.").format(said=said, line=line)
     return _("Your code raised {said}.").format(said=said)
+
+
+def _is_an_empty_body(error: BaseException) -> bool:
+    """Whether the learner's own line raised NotImplementedError.
+
+    Packages do so too: a torch module without `forward`, or an operation that has no such type.
+    """
+    last = _frames(error)[-1]
+    said = last.line or "raise"  # code that came as text has no lines to show
+    return isinstance(error, NotImplementedError) and _is_own(last) and "raise" in said
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    return list(traceback.extract_tb(error.__traceback__))
+
+
+def _is_own(frame: traceback.FrameSummary) -> bool:
+    """Whether the frame is the learner's: outside this library and installed packages."""
+    path = Path(frame.filename)
+    return not path.is_relative_to(_LIBRARY) and not _PACKAGES & set(path.parts)
 
 
 def _describe(value: Any) -> str:
