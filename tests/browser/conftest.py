@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT as AXE
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
@@ -115,6 +116,26 @@ class Visit:
         assert not self.foreign, f"requests that left the book: {self.foreign}"
         assert not self.failed, f"requests that failed: {self.failed}"
         assert not self.errors, f"errors in the console: {self.errors}"
+
+    def assert_accessible(self):
+        """Fail if axe finds fault with an interactive figure on the page."""
+        self.page.evaluate(AXE)
+        found = self.page.evaluate(
+            """async () => (await axe.run(".vq-widget", { resultTypes: ["violations"] })).violations
+              .flatMap(({ id, nodes }) => nodes.map((node) => id + ": " + node.failureSummary))"""
+        )
+        assert found == []
+
+
+def assert_texts_apart(drawing):
+    """Fail if two texts of an SVG touch each other."""
+    boxes = drawing.locator("text").evaluate_all(
+        """all => all.filter((e) => e.textContent).map((e) => e.getBoundingClientRect())
+          .map(({ left, right, top, bottom }) => [left, right, top + 3, bottom - 3])"""
+    )
+    for i, (left, right, top, bottom) in enumerate(boxes):
+        for other in boxes[:i]:
+            assert right < other[0] or other[1] < left or bottom < other[2] or other[3] < top
 
 
 @pytest.fixture(scope="session")

@@ -16,13 +16,14 @@ from torch.distributions import Normal, kl_divergence
 
 import vqvae_lib as vq
 from tests.course.widget_tools import assert_words_are_used, in_node, needs_node, state_in_html
+from vqvae_lib.course import widgets
 from vqvae_lib.course.plotting import COLOURS
 from vqvae_lib.course.widgets import (
     BetaSlider,
     GaussianKL,
     LatentPlane,
     LatentPlanes,
-    Retrain,
+    Workbench,
     base,
     beta_slider,
     gaussian_kl,
@@ -140,14 +141,16 @@ def test_weights_too_large_for_float16_are_refused():
 
 def test_book_and_jupyterlab_load_the_same_text(model):
     modules = vq_widgets.sources()
-    assert set(modules) == {"beta_slider", "gaussian_kl", "latent_plane"}
+    kinds = [kind for kind in vars(widgets).values() if isinstance(kind, type)]
+    named = {kind.module for kind in kinds if "module" in vars(kind)}
+    assert set(modules) == named
     for widget in (plane(model), planes(model), kl(), betas()):
         assert widget._esm == modules[widget.module]
         assert widget._esm.startswith((base.HERE / "shared.js").read_text("utf-8"))
 
 
 @needs_node
-@pytest.mark.parametrize("module", ["beta_slider", "gaussian_kl", "latent_plane"])
+@pytest.mark.parametrize("module", sorted(vq_widgets.sources()))
 def test_modules_are_whole_behind_the_shared_text(module):
     """They parse, and nothing is defined twice."""
     assert in_node(module, "typeof render") == "function"
@@ -483,7 +486,7 @@ def test_what_does_not_fit_the_slider_is_named(changes, said):
 
 def test_the_panel_calls_the_function_with_what_is_chosen():
     calls = []
-    panel = Retrain(lambda **chosen: calls.append(chosen), beta=[0.5, 1.0], d=[2, 8]).panel()
+    panel = Workbench(lambda **chosen: calls.append(chosen), beta=[0.5, 1.0], d=[2, 8]).panel()
     beta, d, button, _shown = panel.children
     d.value = 8
     button.click()
@@ -497,15 +500,15 @@ def test_the_panel_can_be_used_again_after_an_error():
     def fails(beta):
         raise ArithmeticError("in the learner's function")
 
-    button = Retrain(fails, beta=[1]).panel().children[1]
+    button = Workbench(fails, beta=[1]).panel().children[1]
     button.click()  # the error is shown below the panel
     assert not button.disabled
 
 
 def test_the_panel_without_a_kernel_says_where_it_works():
-    retrain = Retrain(print, beta=[1], d=[2])
-    bundle = retrain._repr_mimebundle_()
-    assert bundle["text/plain"] == "Retrain(beta, d)"
+    workbench = Workbench(print, beta=[1], d=[2])
+    bundle = workbench._repr_mimebundle_()
+    assert bundle["text/plain"] == "Workbench(beta, d)"
     assert "JupyterLab to choose beta, d" in bundle["text/html"]
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
@@ -513,4 +516,4 @@ def test_the_panel_without_a_kernel_says_where_it_works():
 @pytest.mark.parametrize("choices", [{}, {"beta": []}])
 def test_a_panel_without_choices_is_refused(choices):
     with pytest.raises(ValueError, match="choices: expected values for each argument"):
-        Retrain(print, **choices)
+        Workbench(print, **choices)

@@ -2,15 +2,23 @@
 
 from vqvae_lib.course.widgets.base import CourseWidget
 from vqvae_lib.course.widgets.beta_slider import BetaSlider
+from vqvae_lib.course.widgets.bloch_sphere import BlochSphere
+from vqvae_lib.course.widgets.compression import Compression
+from vqvae_lib.course.widgets.fourier_circuit import FourierCircuit
 from vqvae_lib.course.widgets.gaussian_kl import GaussianKL
 from vqvae_lib.course.widgets.latent_plane import LatentPlane, LatentPlanes
-from vqvae_lib.course.widgets.retrain import Retrain
+from vqvae_lib.course.widgets.two_qubits import TwoQubits
+from vqvae_lib.course.widgets.workbench import Workbench
 
 __all__ = [
     "BetaSlider",
+    "BlochSphere",
+    "Compression",
     "CourseWidget",
+    "FourierCircuit",
     "GaussianKL",
     "LatentPlane",
     "LatentPlanes",
-    "Retrain",
+    "TwoQubits",
+    "Workbench",
 ]

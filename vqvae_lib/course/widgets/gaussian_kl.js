@@ -77,12 +77,8 @@ function render({ model, el }) {
   const readout = element("div", { class: "vq-readout", "aria-live": "polite" });
   const mean = slider(words.mean, ...BORDERS.mu, 0.01);
   const width = slider(words.std, ...BORDERS.sigma, 0.01);
-  const group = `vq-${Math.random()}`; // several figures on a page do not share their buttons
-  const choices = ["forward", "reverse"].map((value) => {
-    const input = element("input", { type: "radio", name: group, value });
-    input.addEventListener("change", () => change({ direction: value }));
-    return { input, label: element("label", {}, input, ` ${words[value]}`) };
-  });
+  const choices = radios(["forward", "reverse"].map((name) => [name, words[name]]),
+    (direction) => change({ direction }));
   const root = frame("vq-kl", model.get("alt"),
     element("div", { class: "vq-plots" }, names, densities, drawn, curve),
     element("div", { class: "vq-numbers" },

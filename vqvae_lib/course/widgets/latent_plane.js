@@ -5,20 +5,6 @@
 const PLANE = 400; // drawing units; the canvas is scaled by CSS
 const SHARP = 2; // pixels in a unit, for screens of high resolution
 
-/** Little-endian float16 bytes in base64 to numbers. */
-function float16(base64) {
-  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-  const view = new DataView(bytes.buffer);
-  return Float64Array.from({ length: bytes.length / 2 }, (_, i) => {
-    const half = view.getUint16(2 * i, true);
-    const sign = half & 0x8000 ? -1 : 1;
-    const exponent = (half >> 10) & 0x1f;
-    const fraction = half & 0x3ff;
-    if (exponent === 0) return sign * fraction * 2 ** -24;
-    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-  });
-}
-
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
 /** Error function: its power series near zero, its continued fraction beyond. */

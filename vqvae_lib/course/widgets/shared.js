@@ -19,7 +19,10 @@ const SHARED_STYLE = `
 .vq-live svg text { fill: currentColor; }
 .vq-live .vq-halo { font-size: 14px; font-weight: 600; paint-order: stroke; stroke-width: 4px;
   stroke-linejoin: round; stroke: var(--vq-paper, var(--jp-layout-color0, Canvas)); }
-.vq-live :is(canvas, svg):focus-visible { outline: 3px solid #2f86b8; outline-offset: 2px; }
+.vq-live button { font: inherit; font-size: .9em; color: inherit; background: none; cursor: pointer;
+  border: 1px solid currentColor; border-radius: 6px; min-height: 2rem; padding: 0 .5rem; }
+.vq-live button:hover { background: color-mix(in srgb, currentColor 12%, transparent); }
+.vq-live :is(canvas, svg, button):focus-visible { outline: 3px solid #2f86b8; outline-offset: 2px; }
 `;
 
 const clip = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -65,6 +68,48 @@ function frame(name, alt, ...children) {
 function slider(text, low, high, step) {
   const input = element("input", { type: "range", min: low, max: high, step });
   return { input, label: element("label", {}, text, input) };
+}
+
+/** A button that calls `press`. */
+function button(text, press) {
+  const made = element("button", { type: "button" }, text);
+  made.addEventListener("click", press);
+  return made;
+}
+
+/** Radio buttons for pairs [value, text]; `pick` is called with the chosen value. */
+function radios(options, pick) {
+  const name = `vq-${Math.random()}`; // several figures on a page do not share their buttons
+  return options.map(([value, text]) => {
+    const input = element("input", { type: "radio", name, value });
+    input.addEventListener("change", () => pick(value));
+    return { input, label: element("label", {}, input, ` ${text}`) };
+  });
+}
+
+/** Random numbers from 0 to 1, the same for the same seed (a generator known as mulberry32). */
+function randomNumbers(seed) {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let bits = Math.imul(state ^ (state >>> 15), state | 1);
+    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
+    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Little-endian float16 bytes in base64 to numbers. */
+function float16(base64) {
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  return Float64Array.from({ length: bytes.length / 2 }, (_, i) => {
+    const half = view.getUint16(2 * i, true);
+    const sign = half & 0x8000 ? -1 : 1;
+    const exponent = (half >> 10) & 0x1f;
+    const fraction = half & 0x3ff;
+    if (exponent === 0) return sign * fraction * 2 ** -24;
+    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  });
 }
 
 /** Whether the text around `el` is light, so that the page is dark. */

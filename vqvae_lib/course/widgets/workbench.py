@@ -10,10 +10,10 @@ from typing import Any
 
 from vqvae_lib.course.words import _
 
-__all__ = ["Retrain"]
+__all__ = ["Workbench"]
 
 
-class Retrain:
+class Workbench:
     """Controls for the arguments of a function, and a button that calls it.
 
     Parameters
@@ -46,7 +46,7 @@ class Retrain:
             )
             for name, values in self.choices.items()
         }
-        button = ipywidgets.Button(description=_("Train"), icon="play")
+        button = ipywidgets.Button(description=_("Run"), icon="play")
         shown = ipywidgets.Output()
 
         def run(_button: Any) -> None:
@@ -71,4 +71,4 @@ class Retrain:
         return bundle
 
     def __repr__(self) -> str:
-        return f"Retrain({', '.join(self.choices)})"
+        return f"Workbench({', '.join(self.choices)})"

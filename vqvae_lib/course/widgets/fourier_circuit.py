@@ -1,0 +1,223 @@
+"""Angles in, Fourier series out: a small circuit's feature along one latent coordinate."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+import traitlets
+from torch import Tensor
+
+from vqvae_lib.course.widgets.base import CourseWidget
+from vqvae_lib.course.words import _
+from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Operation, Rotate
+
+__all__ = ["FourierCircuit"]
+
+QUBITS = 4  # what a browser simulates while a slider moves
+DEGREE = 8  # what bars have room for on a phone
+SEEDS = 2**31
+
+
+class FourierCircuit(CourseWidget):
+    """A feature o_k(z) along one latent coordinate z_j, and its Fourier spectrum.
+
+    The reader turns the angles of one Rot gate at a time, or draws all of them at random. What
+    stays is the degree: as many frequencies as the coordinate is uploaded.
+
+    Parameters
+    ----------
+    circuits : dict of str to Circuit
+        The circuits to choose from, by their titles. At most 4 qubits, and 8 uploads.
+    alt : str
+        What the figure shows, in a sentence.
+    feature : int
+        Index k of the feature, in the order of each circuit's readout.
+    coordinate : int
+        Index j of the latent coordinate that runs through one period, from -π/a to π/a.
+    weights : dict of str to array (layers, n, 3), optional
+        Angles at the start, in radians, by the circuits' titles; they are taken modulo 2π. Those
+        of a circuit that is not named are drawn with `seed`, as multiples of π/100.
+    seed : int
+        Of the angles that are drawn; the reader's first random angles have the next one.
+    z : dict of str to array (d,), optional
+        Latent vectors in which the coordinate is varied, by the circuits' titles; zero by default.
+
+    Raises
+    ------
+    ValueError
+        If there is no circuit, one is too large, an index is out of range for one, a title is
+        unknown, or an array has the wrong shape or a number that is not finite.
+    TypeError
+        If one of the circuits is no Circuit.
+    """
+
+    module: ClassVar[str] = "fourier_circuit"
+    shown: ClassVar[tuple[str, ...]] = ("titles", "feature", "coordinate")
+
+    circuits: Any = traitlets.List(help="The circuits, each gate by gate.").tag(sync=True)
+    weights: Any = traitlets.List(help="Of each circuit, its angles in radians.").tag(sync=True)
+    feature: Any = traitlets.Int(help="Index of the feature.").tag(sync=True)
+    coordinate: Any = traitlets.Int(help="Index of the coordinate that is varied.").tag(sync=True)
+    seed: Any = traitlets.Int(help="Of the last random angles.").tag(sync=True)
+    chosen: Any = traitlets.Int(min=0, help="Index of the shown circuit.").tag(sync=True)
+    layer: Any = traitlets.Int(min=0, help="Layer of the gate that is turned.").tag(sync=True)
+    qubit: Any = traitlets.Int(min=0, help="Qubit of the gate that is turned.").tag(sync=True)
+
+    def __init__(
+        self,
+        circuits: Mapping[str, Circuit],
+        *,
+        alt: str,
+        feature: int = 0,
+        coordinate: int = 0,
+        weights: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        z: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ):
+        if not circuits:
+            raise ValueError("circuits: expected at least one, got none")
+        if not _is_index(seed, SEEDS):
+            raise ValueError(f"seed={seed!r}: expected a whole number from 0 to {SEEDS - 1}")
+        for name, given in (("weights", weights), ("z", z)):
+            for title in given or {}:
+                if title not in circuits:
+                    raise ValueError(
+                        f"{name}[{title!r}]: no circuit has this title, expected {list(circuits)}"
+                    )
+        parts, angles = [], []
+        for title, circuit in circuits.items():
+            _check(title, circuit, feature, coordinate)
+            shape = circuit.weight_shape
+            if weights and title in weights:
+                start = _array(f"weights[{title!r}]", weights[title], shape)
+            else:
+                start = _draw(shape, seed)
+            at = torch.zeros(circuit.latent_dim or 0, dtype=torch.float64)
+            if z and title in z:
+                at = _array(f"z[{title!r}]", z[title], tuple(at.shape))
+            parts.append(_part(title, circuit, at))
+            # A turn by 2π changes the sign of the whole state, and nothing that is measured.
+            turns = [math.remainder(angle, 2 * math.pi) for angle in start.flatten().tolist()]
+            angles.append(torch.tensor(turns, dtype=torch.float64).reshape(shape).tolist())
+        super().__init__(
+            circuits=parts,
+            weights=angles,
+            feature=int(feature),
+            coordinate=int(coordinate),
+            seed=int(seed),
+            chosen=0,
+            layer=0,
+            qubit=0,
+            alt=alt,
+            words=_words(),
+            **kwargs,
+        )
+
+    @property
+    def titles(self) -> list[str]:
+        """The circuits' titles."""
+        return [part["title"] for part in self.circuits]
+
+
+def _is_index(value: object, count: int) -> bool:
+    whole = hasattr(value, "__index__") and not isinstance(value, bool)
+    return whole and 0 <= int(value) < count  # type: ignore[call-overload]
+
+
+def _check(title: str, circuit: object, feature: int, coordinate: int) -> None:
+    """Refuse a circuit that the figure cannot show."""
+    name = f"circuits[{title!r}]"
+    if not isinstance(circuit, Circuit):
+        raise TypeError(f"{name}: expected a Circuit, got {type(circuit).__name__}")
+    if circuit.n_qubits > QUBITS:
+        raise ValueError(f"{name}: expected at most {QUBITS} qubits, got {circuit.n_qubits}")
+    if _degree(circuit) > DEGREE:
+        raise ValueError(f"{name}: expected at most {DEGREE} uploads, got {_degree(circuit)}")
+    for index, value, count, of in (
+        ("feature", feature, circuit.n_features, "features"),
+        ("coordinate", coordinate, circuit.latent_dim or 0, "latent coordinates"),
+    ):
+        if not _is_index(value, count):
+            raise ValueError(
+                f"{index}={value!r}: expected an index from 0 to {count - 1}, for the {count} "
+                f"{of} of {name}"
+            )
+
+
+def _array(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:
+    """Give an array as a tensor of doubles, if it has this shape and is finite."""
+    array = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
+    if array.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {tuple(array.shape)}")
+    if not array.isfinite().all():
+        raise ValueError(f"{name}: expected finite numbers, and one is not")
+    return array
+
+
+def _draw(shape: tuple[int, ...], seed: int) -> Tensor:
+    """Draw angles from -π to π, in steps that the sliders have."""
+    generator = torch.Generator().manual_seed(int(seed))
+    uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
+    return math.pi * (200 * uniform - 100).round() / 100
+
+
+def _degree(circuit: Circuit) -> int:
+    """Count the uploads: each coordinate enters once in every one of them."""
+    return sum(isinstance(operation, Embed) for operation in circuit.operations())
+
+
+def _part(title: str, circuit: Circuit, z: Tensor) -> dict[str, Any]:
+    """Describe a circuit by what happens to its qubits, one step after the other."""
+    return {
+        "title": title,
+        "n": circuit.n_qubits,
+        "initial": circuit.initial,
+        "embedding": str(circuit.embedding).split("+"),
+        "scale": circuit.angle_scale,
+        "gate": circuit.gate,
+        "operations": [_spell(operation) for operation in circuit.operations()],
+        "readout": circuit.readout,
+        "space": circuit.space_layers,
+        "degree": _degree(circuit),
+        "z": z.tolist(),
+    }
+
+
+def _spell(operation: Operation) -> list[Any]:
+    match operation:
+        case Rotate(row):
+            return ["rotate", row]
+        case Entangle(pairs):
+            return ["entangle", [list(pair) for pair in pairs]]
+        case _:
+            return ["embed"]
+
+
+def _words() -> dict[str, str]:
+    return {
+        "circuit": _("Circuit"),
+        "curve": _("Feature {feature} while {coordinate} runs through one period."),
+        "scale": _("The period is 2π/a, with a\u00a0=\u00a0{scale}."),
+        "others": _("The other coordinates stay at {others}."),
+        "before": _("before the last change"),
+        "range": _("A curve from {low} to {high}."),
+        "spectrum": _("Magnitudes |cₖ| of its Fourier coefficients; those of c₋ₖ are the same."),
+        "beyond": _("beyond\ndegree {degree}:\nnothing"),
+        "gate": _("Rot gate to turn"),
+        "layer": _("layer"),
+        "space": _("{number} of U"),
+        "decoder": _("{number} of V"),
+        "qubit": _("qubit"),
+        "phi": _("φ of the first RZ"),
+        "theta": _("θ of RY"),
+        "omega": _("ω of the last RZ"),
+        "angle": _("{part} π = {radians} rad"),
+        "random": _("Random angles"),
+        "zero": _("All angles zero"),
+        "degree": _(
+            "A Fourier series of degree R = {degree} at most, with 2R + 1 = {count} coefficients."
+        ),
+        "largest": _("Largest coefficient beyond the degree: {beyond}."),
+    }
