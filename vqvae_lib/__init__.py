@@ -33,6 +33,13 @@ from vqvae_lib.metrics import (
 )
 from vqvae_lib.networks import ConvDecoder, ConvEncoder, mlp
 from vqvae_lib.quantum import Circuit, QuantumLayer
+from vqvae_lib.quantum_autoencoder import (
+    QuantumAutoencoder,
+    amplitude_states,
+    best_unitary,
+    compression_bound,
+    density_matrix,
+)
 from vqvae_lib.training import History, TrainingDiverged, cosine, fit
 from vqvae_lib.vae import VAE, ConditionalVAE, GaussianEncoder, Posterior, mlp_vae, reparameterise
 
@@ -56,11 +63,16 @@ __all__ = [
     "ImageData",
     "LinearAutoencoder",
     "Posterior",
+    "QuantumAutoencoder",
     "QuantumLayer",
     "TrainingDiverged",
     "active_units",
+    "amplitude_states",
+    "best_unitary",
     "binarise",
+    "compression_bound",
     "cosine",
+    "density_matrix",
     "elbo",
     "extract_patches",
     "fit",

@@ -112,3 +112,15 @@ def test_it_has_second_derivatives():
     z = torch.randn(1, 4, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(backend.circuit.weight_shape, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(backend, (z, weights), atol=1e-6)
+
+
+def test_each_sample_may_have_its_own_weights():
+    circuit = Circuit(3, 6, entangler="ring")
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(4, 6, generator=generator, dtype=torch.float64)
+    L, n, _ = circuit.weight_shape
+    weights = torch.randn(L, n, 4, 3, generator=generator, dtype=torch.float64)
+    together = sv.evolve(circuit, circuit.operations(), z, weights)
+    for i in range(4):
+        alone = sv.evolve(circuit, circuit.operations(), z[i : i + 1], weights[:, :, i])
+        torch.testing.assert_close(together[i], alone[0], rtol=0, atol=1e-13)

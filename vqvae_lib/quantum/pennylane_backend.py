@@ -7,7 +7,7 @@ are, this is the way to shots, noise and quantum computers, and the oracle of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from torch import Tensor
 from vqvae_lib.quantum._checks import check_inputs
 from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Rotate
 
-__all__ = ["PennyLane", "draw", "quantum_function"]
+__all__ = ["PennyLane", "draw", "draw_operations", "quantum_function"]
 
 
 class PennyLane:
@@ -188,26 +188,46 @@ def quantum_function(circuit: Circuit, z: Tensor, weights: Tensor) -> list[Any]:
     qml = _pennylane()
     n = circuit.n_qubits
     angles = (circuit.angle_scale * z).reshape(*z.shape[:-1], n, -1)  # (..., n, 1 or 2)
-    entangle = qml.CNOT if circuit.gate == "CNOT" else qml.CZ
     first = qml.RX if circuit.embedding == "RX" else qml.RY
     if circuit.initial == "superposition":
         for qubit in range(n):
             qml.Hadamard(qubit)
     for operation in circuit.operations():
-        match operation:
-            case Embed():
-                for qubit in range(n):
-                    first(angles[..., qubit, 0], qubit)
-                    if circuit.embedding == "RY+RZ":
-                        qml.RZ(angles[..., qubit, 1], qubit)
-            case Rotate(row):
-                for qubit in range(n):
-                    qml.Rot(*weights[row, qubit], qubit)
-            case Entangle(pairs):
-                for pair in pairs:
-                    entangle(pair)
+        if isinstance(operation, Embed):
+            for qubit in range(n):
+                first(angles[..., qubit, 0], qubit)
+                if circuit.embedding == "RY+RZ":
+                    qml.RZ(angles[..., qubit, 1], qubit)
+        else:
+            _queue(operation, weights, circuit.gate)
     observables = {"Z": qml.Z, "X": qml.X}
     return [qml.expval(observables[o](qubit)) for qubit in range(n) for o in circuit.readout]
+
+
+def draw_operations(operations: Sequence[Rotate | Entangle], n: int, gate: str) -> str:
+    """Draw rotations and entangling layers on n qubits, in characters."""
+    qml = _pennylane()
+    layers = 1 + max(op.row for op in operations if isinstance(op, Rotate))
+
+    def function(weights: Tensor) -> Any:
+        for operation in operations:
+            _queue(operation, weights, gate)
+        return qml.state()
+
+    drawn = qml.draw(function, decimals=None, wire_order=range(n))
+    return str(drawn(torch.zeros(layers, n, 3)))
+
+
+def _queue(operation: Rotate | Entangle, weights: Tensor, gate: str) -> None:
+    """Write a layer down in PennyLane's gates."""
+    qml = _pennylane()
+    match operation:
+        case Rotate(row):
+            for qubit in range(weights.shape[1]):
+                qml.Rot(*weights[row, qubit], qubit)
+        case Entangle(pairs):
+            for pair in pairs:
+                (qml.CNOT if gate == "CNOT" else qml.CZ)(pair)
 
 
 def _zeros(circuit: Circuit) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Operation, Rotat
 __all__ = [
     "StateVector",
     "apply_gate",
+    "apply_operation",
     "cnot",
     "cz",
     "evolve",
@@ -136,7 +137,7 @@ def evolve(circuit: Circuit, operations: Sequence[Operation], z: Tensor, weights
     z
         (B, n) or (B, 2n), latent coordinates of these qubits.
     weights
-        (layers, n, 3), angles in radians.
+        (layers, n, 3), angles in radians; or (layers, n, B, 3), a set for each sample.
 
     Returns
     -------
@@ -152,20 +153,46 @@ def evolve(circuit: Circuit, operations: Sequence[Operation], z: Tensor, weights
         state[:, 0] = 1
     angles = circuit.angle_scale * z.reshape(len(z), n, circuit.angles_per_qubit)
     first = rx if circuit.embedding == "RX" else ry
-    gate = cnot if circuit.gate == "CNOT" else cz
     for operation in operations:
-        match operation:
-            case Embed():
-                for qubit in range(n):
-                    state = apply_gate(state, first(angles[:, qubit, 0]), qubit)
-                    if circuit.embedding == "RY+RZ":
-                        state = apply_gate(state, rz(angles[:, qubit, 1]), qubit)
-            case Rotate(row):
-                for qubit in range(n):
-                    state = apply_gate(state, rot(weights[row, qubit]), qubit)
-            case Entangle(pairs):
-                for control, target in pairs:
-                    state = gate(state, control, target)
+        if isinstance(operation, Embed):
+            for qubit in range(n):
+                state = apply_gate(state, first(angles[:, qubit, 0]), qubit)
+                if circuit.embedding == "RY+RZ":
+                    state = apply_gate(state, rz(angles[:, qubit, 1]), qubit)
+        else:
+            state = apply_operation(state, operation, weights, circuit.gate)
+    return state
+
+
+def apply_operation(
+    state: Tensor, operation: Rotate | Entangle, weights: Tensor, gate: str = "CNOT"
+) -> Tensor:
+    """Apply a layer of rotations or of entangling gates.
+
+    Parameters
+    ----------
+    state
+        (B, 2**n).
+    operation
+        Which.
+    weights
+        (layers, n, 3), angles in radians; or (layers, n, B, 3), a set for each sample.
+    gate
+        The entangling gate, "CNOT" or "CZ".
+
+    Returns
+    -------
+    Tensor
+        (B, 2**n).
+    """
+    match operation:
+        case Rotate(row):
+            for qubit, turn in enumerate(rot(weights[row])):  # (n, 2, 2) or (n, B, 2, 2)
+                state = apply_gate(state, turn, qubit)
+        case Entangle(pairs):
+            entangle = cnot if gate == "CNOT" else cz
+            for control, target in pairs:
+                state = entangle(state, control, target)
     return state
 
 
