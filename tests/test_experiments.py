@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import vqvae_lib as vq
-from experiments import mnist_vae
+from experiments import mnist_vae, tricks
 from vqvae_lib.course import results
 from vqvae_lib.course.results import load_result, unpack_images
 
@@ -79,3 +79,22 @@ def test_the_last_bias_starts_at_the_mean_image(short):
     model = mnist_vae.build(mnist_vae.TABLE["first"], short.x_train)
     mean = short.x_train.mean(0).clamp(1e-3, 1 - 1e-3)
     assert torch.allclose(model.decoder[-1].bias.sigmoid(), mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("trick", list(tricks.TRICKS))
+def test_each_trick_can_still_be_undone(trick, tmp_path):
+    """The edits fit the code as it is now, and what they leave is Python."""
+    tricks.undo(None, tmp_path / "whole")
+    tricks.undo(trick, tmp_path / "undone")
+    for name, _old, new in tricks.TRICKS[trick]:
+        path = tricks.COMPILED / name
+        text = (tmp_path / "undone" / path).read_text("utf-8")
+        assert new in text
+        assert text != (tmp_path / "whole" / path).read_text("utf-8")
+        compile(text, name, "exec")
+
+
+def test_a_trick_that_the_code_has_outgrown_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(tricks.TRICKS, "old", [("gates.py", "def gone(", "")])
+    with pytest.raises(ValueError, match=r"old: expected this once in gates.py"):
+        tricks.undo("old", tmp_path)
