@@ -1,0 +1,433 @@
+"""Checks of chapter 4, Qubits and circuits."""
+
+import math
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vqvae_lib.course.exercises.mechanism import (
+    Right,
+    Wrong,
+    call,
+    expect_number,
+    expect_tensor,
+    recognise,
+)
+from vqvae_lib.course.words import _
+from vqvae_lib.quantum import statevector
+
+EPS = 0.02
+REPETITIONS = 100
+
+
+# Exercise 1 ---------------------------------------------------------------------------------------
+
+
+class _Device:
+    """A circuit with a known ⟨Z⟩, which counts its shots."""
+
+    def __init__(self, o: float, seed: int) -> None:
+        self.o, self.shots = o, 0
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def sample(self, n: Any) -> Tensor:
+        """Outcomes ±1 of n shots, (n,)."""
+        if not isinstance(n, int | float | Tensor) or int(n) != n or n < 0:
+            raise ValueError(f"sample(n): expected a whole number of shots, got {n!r}")
+        self.shots += int(n)
+        p_one = torch.full((int(n),), (1 - self.o) / 2, dtype=torch.float64)
+        return 1 - 2 * torch.bernoulli(p_one, generator=self.generator)
+
+
+def ex_04_1(estimate: Any) -> Right:
+    """A function `estimate(sample, eps)` that returns `(o_hat, shots)`."""
+    spent, largest = {}, 0.0
+    for o in (0.6, 0.0, -0.9, 0.99):
+        found = torch.tensor(
+            [_estimated(estimate, o, seed) for seed in range(REPETITIONS)], dtype=torch.float64
+        )  # (repetitions, 2)
+        values, shots = found.unbind(1)
+        spent[o] = float(shots.mean())
+        _refuse_another_quantity(values, o)
+        error = float((values - o).square().mean().sqrt())
+        largest = max(largest, error)
+        if error <= 1.25 * EPS:  # 100 repetitions know a standard error to 7 %
+            continue
+        numbers = {"o": o, "eps": EPS, "error": error}
+        if float(shots.min()) < 0.3 * float(shots.median()):
+            raise Wrong(
+                "pilot",
+                _(
+                    "For ⟨Z⟩ = {o:g} the error is {error:.3f}, and {eps:g} was asked for: now and "
+                    "then you stop far too early. A few outcomes that are all the same look as if "
+                    "the variance were zero: count one more of either outcome than you saw."
+                ).format(**numbers),
+            )
+        raise Wrong(
+            "too-few",
+            _(
+                "For ⟨Z⟩ = {o:g} the error is {error:.3f}, and {eps:g} was asked for. The standard "
+                "error is sqrt((1 - o²)/N): solve it for N."
+            ).format(**numbers),
+        )
+    numbers = {"enough": 1 / EPS**2, "spent": spent[0.99], "eps": EPS, "error": largest}
+    if spent[0.0] > 1.4 / EPS**2 + 300:
+        raise Wrong(
+            "too-many",
+            _("For ⟨Z⟩ = 0 {enough:.0f} shots do, and you used {used:.0f}.").format(
+                used=spent[0.0], **numbers
+            ),
+        )
+    if max(spent[-0.9], spent[0.99]) > 0.5 / EPS**2:
+        raise Wrong(
+            "wasteful",
+            _(
+                "It is accurate. But for ⟨Z⟩ = 0.99 you used {spent:.0f} shots, nearly as many as "
+                "for ⟨Z⟩ = 0. By 1 - o² few would do: look first, then decide."
+            ).format(**numbers),
+        )
+    return Right(
+        _(
+            "No error above {error:.3f}, for eps = {eps:g}: {middle:.0f} shots for ⟨Z⟩ = 0, "
+            "{spent:.0f} for 0.99. Noise is cheapest where the outcome is nearly certain."
+        ).format(middle=spent[0.0], **numbers)
+    )
+
+
+def _estimated(estimate: Any, o: float, seed: int) -> tuple[float, int]:
+    """Run the learner's function on one device; its estimate, and the shots that it used."""
+    device = _Device(o, seed)
+    value = call(estimate, device.sample, EPS)
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise Wrong("pair", _("Return two things, `(o_hat, shots)`."))
+    o_hat = expect_number(value[0], what="o_hat")
+    told = expect_number(value[1], what="shots")
+    if device.shots == 0:
+        raise Wrong("unused", _("`sample` was never called: nothing was measured."))
+    if told != device.shots:
+        raise Wrong(
+            "miscounted",
+            _("You say {told:g} shots, and `sample` was asked for {used}.").format(
+                told=told, used=device.shots
+            ),
+        )
+    return o_hat, device.shots
+
+
+def _refuse_another_quantity(values: Tensor, o: float) -> None:
+    """Recognise estimates of something else; at 0.6 all of them differ."""
+    if o != 0.6:
+        return
+    for kind, other, message in (
+        ("sign", -o, _("The sign is wrong: ⟨Z⟩ is p(0) - p(1).")),
+        ("probability", (1 - o) / 2, _("This is p(1). ⟨Z⟩ is p(0) - p(1), the mean of the ±1.")),
+        ("probability", (1 + o) / 2, _("This is p(0). ⟨Z⟩ is p(0) - p(1), the mean of the ±1.")),
+    ):
+        if abs(float(values.mean()) - other) < 0.05:
+            raise Wrong(kind, message)
+
+
+# Exercise 2 ---------------------------------------------------------------------------------------
+
+
+def ex_04_2(controlled: Any) -> Right:
+    """A function `controlled(state, gate, control, target)` that returns the new states."""
+    generator = torch.Generator().manual_seed(0)
+    for n, control, target in ((2, 0, 1), (2, 1, 0), (4, 1, 3), (4, 3, 0)):
+        state = _random_complex((3, 2**n), generator)
+        state = state / state.abs().square().sum(1, keepdim=True).sqrt()
+        gate = torch.linalg.qr(_random_complex((2, 2), generator)).Q
+        what = f"controlled(state, gate, {control}, {target}), n = {n}"
+        value = call(controlled, state, gate, control, target)
+        if isinstance(value, Tensor) and not value.is_complex():
+            raise Wrong(
+                "real",
+                _("{what}: the result is real. Amplitudes are complex.").format(what=what),
+            )
+        if isinstance(value, Tensor):
+            value = torch.view_as_real(value.resolve_conj())
+        value = expect_tensor(value, (3, 2**n, 2), what=_("{what}, as pairs").format(what=what))
+
+        def by(matrix: Tensor, state: Tensor = state) -> Tensor:
+            return torch.view_as_real(state @ matrix.T)
+
+        def full(gate: Tensor, i: int, j: int, on: int = 1, n: int = n) -> Tensor:
+            return _controlled_matrix(gate, i, j, n, on)
+
+        everywhere = _on_qubits({target: gate}, n)
+        one = _on_qubits({control: torch.diag(torch.tensor([0.0, 1.0]))}, n)
+        recognise(
+            value,
+            by(full(gate, control, target)),
+            [
+                (
+                    "swapped",
+                    by(full(gate, target, control)),
+                    _("Control and target are exchanged."),
+                ),
+                (
+                    "on-zero",
+                    by(full(gate, control, target, on=0)),
+                    _("Your gate acts where the control is 0. It has to where it is 1."),
+                ),
+                (
+                    "uncontrolled",
+                    by(everywhere),
+                    _("Your gate acts on every amplitude, whatever the control's bit."),
+                ),
+                (
+                    "transposed",
+                    by(full(gate.T, control, target)),
+                    _("The gate is transposed: new amplitudes are gate @ old ones."),
+                ),
+                (
+                    "adjoint",
+                    by(full(gate.conj().T, control, target)),
+                    _("You applied the inverse, the conjugate transpose of the gate."),
+                ),
+                (
+                    "other-end",
+                    by(full(gate, n - 1 - control, n - 1 - target)),
+                    _("You count qubits from the last bit. Qubit 0 is the first."),
+                ),
+                (
+                    "dropped",
+                    by(one @ everywhere),
+                    _("The amplitudes whose control is 0 are lost: they have to stay as they are."),
+                ),
+                (
+                    "unchanged",
+                    torch.view_as_real(state),
+                    _("Nothing has changed. Is the result of the gate used?"),
+                ),
+            ],
+        )
+    return Right(
+        _(
+            "Half of the amplitudes stay, half are turned: no measurement of the control is "
+            "involved, which is why it can entangle."
+        )
+    )
+
+
+def _random_complex(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.view_as_complex(torch.randn(*shape, 2, generator=generator, dtype=torch.float64))
+
+
+def _on_qubits(gates: dict[int, Tensor], n: int) -> Tensor:
+    """Matrix (2**n, 2**n) of gates on some qubits, as a Kronecker product."""
+    matrix = torch.ones(1, 1, dtype=torch.complex128)
+    for qubit in range(n):
+        gate = gates.get(qubit, torch.eye(2))
+        matrix = torch.kron(matrix, gate.to(torch.complex128).contiguous())
+    return matrix
+
+
+def _controlled_matrix(gate: Tensor, control: int, target: int, n: int, on: int = 1) -> Tensor:
+    """Matrix of a controlled gate: a projector on either value of the control."""
+    projectors = torch.eye(2, dtype=torch.float64)
+    off = torch.diag(projectors[1 - on])
+    return _on_qubits({control: off}, n) + _on_qubits(
+        {control: torch.diag(projectors[on]), target: gate}, n
+    )
+
+
+# Exercise 3 ---------------------------------------------------------------------------------------
+
+
+def ex_04_3(ghz: Any) -> Right:
+    """A function `ghz(n)` that returns a list of gates such as ("H", 0), ("CNOT", 0, 1)."""
+    depth = 0
+    for n in range(2, 9):
+        gates = _gates(call(ghz, n), n)
+        count = Counter(name for name, *_qubits in gates)
+        state = _run(gates, n)
+        _judge_cat(state, n, gates)
+        if count["CNOT"] > n - 1:
+            raise Wrong(
+                "too-many",
+                _("Right, but with {count} CNOTs for n = {n}: {least} are enough.").format(
+                    count=count["CNOT"], n=n, least=n - 1
+                ),
+            )
+        depth = _depth(gates, n)
+    return Right(
+        _(
+            "For n = 8 your gates need {depth} steps. A chain takes 8 of them; doubling, with each "
+            "qubit that is entangled already as a control, takes 4."
+        ).format(depth=depth)
+    )
+
+
+def _gates(answer: Any, n: int) -> list[tuple[Any, ...]]:
+    """Read the list of gates, or say which of its entries cannot be one."""
+    if not isinstance(answer, list | tuple):
+        raise Wrong("type", _("`ghz({n})`: expected a list of gates.").format(n=n))
+    arity = {"H": 1, "X": 1, "Z": 1, "CNOT": 2}
+    for gate in answer:
+        known = isinstance(gate, tuple | list) and gate and gate[0] in arity
+        if not known or len(gate) != 1 + arity[gate[0]]:
+            raise Wrong(
+                "gate",
+                _(
+                    'Cannot read {gate!r}: expected ("H", i), ("X", i), ("Z", i) or '
+                    '("CNOT", control, target).'
+                ).format(gate=gate),
+            )
+        qubits = gate[1:]
+        if not all(isinstance(q, int) and 0 <= q < n for q in qubits):
+            raise Wrong(
+                "qubit",
+                _("{gate!r}: the qubits of n = {n} are 0 to {last}.").format(
+                    gate=gate, n=n, last=n - 1
+                ),
+            )
+        if len(set(qubits)) < len(qubits):
+            raise Wrong("qubit", _("{gate!r}: control and target are the same.").format(gate=gate))
+    return [tuple(gate) for gate in answer]
+
+
+def _run(gates: list[tuple[Any, ...]], n: int) -> Tensor:
+    """State (2**n,) after the gates, by the reference simulator."""
+    one = {
+        "H": torch.tensor([[1, 1], [1, -1]]) / math.sqrt(2),
+        "X": torch.tensor([[0, 1], [1, 0]]),
+        "Z": torch.tensor([[1, 0], [0, -1]]),
+    }
+    state = torch.zeros(1, 2**n, dtype=torch.complex128)
+    state[:, 0] = 1
+    for name, *qubits in gates:
+        if name == "CNOT":
+            state = statevector.cnot(state, *qubits)
+        else:
+            gate = one[name].to(torch.complex128)
+            state = statevector.apply_gate(state, gate, *qubits)
+    return state[0].real
+
+
+def _judge_cat(state: Tensor, n: int, gates: list[tuple[Any, ...]]) -> None:
+    target = torch.zeros(2**n, dtype=torch.float64)
+    target[0] = target[-1] = math.sqrt(0.5)
+    if torch.allclose(state, target, atol=1e-6):
+        return
+    terms = [k for k, amplitude in enumerate(state) if abs(float(amplitude)) > 1e-6]
+    names = [f"{k:0{n}b}" for k in terms]
+    if terms == [0, 2**n - 1]:
+        raise Wrong(
+            "phase", _("Nearly: the sign between the two terms is wrong (n = {n}).").format(n=n)
+        )
+    if torch.allclose(state, torch.full_like(state, 2 ** (-n / 2)), atol=1e-6):
+        raise Wrong(
+            "product",
+            _(
+                "H on every qubit makes the uniform superposition of all {count} strings. That is "
+                "a product: only one qubit needs an H."
+            ).format(count=2**n),
+        )
+    if len(terms) == 1:
+        raise Wrong(
+            "certain",
+            _(
+                "Your gates leave the single string {name}. A CNOT whose control is certainly 0 "
+                "does nothing: what has to come first?"
+            ).format(name=names[0]),
+        )
+    if len(terms) == 2 and terms[0] + terms[1] == 2**n - 1:
+        raise Wrong(
+            "flipped",
+            _("Entangled, but the strings are {first} and {second}.").format(
+                first=names[0], second=names[1]
+            ),
+        )
+    if len(terms) == 2:
+        same = [i for i in range(n) if names[0][i] == names[1][i]]
+        raise Wrong(
+            "left-out",
+            _(
+                "For n = {n} the strings are {first} and {second}: qubit {qubit} has been left "
+                "out. Is it the target of a CNOT, and is its control a qubit that varies?"
+            ).format(n=n, first=names[0], second=names[1], qubit=same[0]),
+        )
+    raise Wrong(
+        "value",
+        _("For n = {n} your state has {count} terms, among them {names}: two were wanted.").format(
+            n=n, count=len(terms), names=", ".join(names[:4])
+        ),
+    )
+
+
+def _depth(gates: list[tuple[Any, ...]], n: int) -> int:
+    """Steps, if gates on different qubits act at the same time."""
+    busy = [0] * n
+    for _name, *qubits in gates:
+        step = 1 + max(busy[q] for q in qubits)
+        for q in qubits:
+            busy[q] = step
+    return max(busy)
+
+
+# Exercise 4 ---------------------------------------------------------------------------------------
+
+
+def ex_04_4(angles: Any) -> Right:
+    """Four angles `(a_0, a_1, b_0, b_1)`, in radians."""
+    turns = expect_tensor(angles, (4,), what="angles")
+    S = _chsh(turns)
+    if S > 2.8:
+        return Right(
+            _(
+                "S = {S:.4f}; the most that qubits can reach is 2√2 = 2.8284, prepared coins reach "
+                "2. Neighbouring directions are 45° apart on the Bloch sphere."
+            ).format(S=S)
+        )
+    a0, a1, b0, b1 = turns
+    mistakes = [
+        ("degrees", turns * math.pi / 180, _("These look like degrees: give radians.")),
+        (
+            "half-angle",
+            2 * turns,
+            _("Twice these angles would win: RY(t) turns the amplitudes by t/2, the sphere by t."),
+        ),
+        (
+            "order",
+            torch.stack([a0, b0, a1, b1]),
+            _("In another order they would win: first both of player a, then both of player b."),
+        ),
+        (
+            "order",
+            torch.stack([a1, a0, b1, b0]),
+            _("With 0 and 1 exchanged they would win: it is E_11 that has the minus sign."),
+        ),
+    ]
+    for kind, other, message in mistakes:
+        if _chsh(other) > 2.8:
+            raise Wrong(kind, message)
+    if S < -2.8:
+        raise Wrong("sign", _("S = {S:.3f}: the other sign was wanted.").format(S=S))
+    if S > 2.0001:
+        raise Wrong(
+            "not-best",
+            _("S = {S:.3f}. More than coins can do, and more is possible.").format(S=S),
+        )
+    raise Wrong(
+        "classical",
+        _("S = {S:.3f}. Prepared coins reach 2. Work out what E is for two angles a and b.").format(
+            S=S
+        ),
+    )
+
+
+def _chsh(angles: Tensor) -> float:
+    """S of two players who share a Bell state."""
+    bell = torch.tensor([[1, 0, 0, 1]], dtype=torch.complex128) / math.sqrt(2)
+    signs = torch.tensor([1, -1, -1, 1], dtype=torch.float64)
+    gates = [statevector.ry(angle) for angle in angles]
+
+    def product(a: Tensor, b: Tensor) -> float:
+        state = statevector.apply_gate(statevector.apply_gate(bell, a, 0), b, 1)
+        return float((state.abs().square() * signs).sum())
+
+    a0, a1, b0, b1 = gates
+    return product(a0, b0) + product(a0, b1) + product(a1, b0) - product(a1, b1)
