@@ -1,10 +1,10 @@
 r"""The quantum autoencoder: a circuit that compresses quantum *states* into fewer qubits.
 
-A unitary U is trained so that, behind it, n - k of the n qubits (the *trash*) are in |0⟩ for every
+A unitary U is trained so that, behind it, n - k of the n qubits (the *trash*) are in 0 for every
 state of a family. Then they can be thrown away, and made anew when U is undone (Romero, Olson and
 Aspuru-Guzik 2017, arXiv:1612.02806). There is no prior and no likelihood: it is not a VAE.
 
-With the mean state ρ of the family and P the projector on trash in |0⟩:
+With the mean state ρ of the family and P the projector on trash in 0:
 
 ======================  =========================================================================
 p0 = tr(U ρ U† P)       mean probability of finding all trash qubits in 0, what is trained
@@ -209,25 +209,25 @@ class QuantumAutoencoder(nn.Module):
         return self._complex(states) @ self.unitary().T
 
     def trash_probability(self, states: Tensor) -> Tensor:
-        """Probability p0 (B,) that all trash qubits of U|ψ⟩ are found in 0."""
+        """Probability p0 (B,) that all trash qubits are found in 0, behind U."""
         return self._split(self.encode(states))[:, :, 0].abs().square().sum(1)
 
     def compress(self, states: Tensor) -> Tensor:
         """State of the kept qubits alone, (B, 2**k, 2**k): a density matrix.
 
-        It is pure only where the trash is |0⟩: what is thrown away may be entangled with it.
+        It is pure only where the trash is in 0: what is thrown away may be entangled with it.
         """
         split = self._split(self.encode(states))
         return split @ split.mH
 
     def reconstruct(self, states: Tensor) -> Tensor:
-        """Throw the trash away, put fresh |0⟩ in its place, undo U: (B, 2**n, 2**n), mixed."""
+        """Replace the trash by fresh qubits in 0 and undo U: (B, 2**n, 2**n), a mixture."""
         kept = self.compress(states)
         back = self._back()  # (2**n, 2**k)
         return back @ kept @ back.mH
 
     def fidelity(self, states: Tensor) -> Tensor:
-        """Fidelity ⟨ψ|ρ'|ψ⟩ (B,) of each state with its reconstruction ρ'."""
+        """Fidelity (B,) of each state ψ with its reconstruction ρ': the expectation of ρ' in ψ."""
         # ρ' is the sum over outcomes j of the trash of K_j|ψ⟩⟨ψ|K_j†.
         pieces = self._back() @ self._split(self.encode(states))  # (B, 2**n, 2**(n-k))
         overlaps = (self._complex(states).conj()[:, None] @ pieces)[:, 0]  # (B, 2**(n-k))

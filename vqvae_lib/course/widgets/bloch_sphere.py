@@ -19,7 +19,7 @@ LIMIT = 24
 
 
 class BlochSphere(CourseWidget):
-    """A qubit that starts in |0⟩, to be turned by gates: its arrow, amplitudes and probabilities.
+    """A qubit in ``|0⟩``, to be turned by gates: its arrow, amplitudes and probabilities.
 
     Parameters
     ----------

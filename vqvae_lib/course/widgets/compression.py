@@ -25,7 +25,7 @@ class Compression(CourseWidget):
 
     The best circuit turns the 2^k eigenvectors of ρ = mean of x xᵀ with the largest eigenvalues
     into the states of the qubits kept. The sum of these eigenvalues is the mean probability of
-    finding every other qubit, the trash, in |0⟩: no circuit has a higher one.
+    finding every other qubit, the trash, in ``|0⟩``: no circuit has a higher one.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ ENTANGLERS = ("none", "CNOT", "CZ")
 
 
 class TwoQubits(CourseWidget):
-    """Two qubits in |0⟩, an RY on each, an entangling gate, an RY on each again, measurements.
+    """Two qubits in ``|0⟩``, an RY on each, an entangling gate, an RY on each again, measurements.
 
     Parameters
     ----------
