@@ -33,6 +33,13 @@ def shift(f, theta, *, by=PI / 2, factor=0.5, other=-1.0):
         (lambda f, t: shift(f, t, other=0.0, factor=1), "one-sided"),
         (lambda f, t: shift(f, t, factor=1 / PI), "divided"),
         (lambda f, t: shift(f, t, by=1e-5, factor=0.5e5), "finite-difference"),
+        (  # five points
+            lambda f, t: (
+                8 / 6 * shift(f, t, by=0.15, factor=0.5 / 0.15)
+                - 2 / 6 * shift(f, t, by=0.3, factor=0.25 / 0.15)
+            ),
+            "finite-difference",
+        ),
         (
             lambda f, t: torch.full_like(t, 0.5 * float(f(t + PI / 2) - f(t - PI / 2))),
             "together",

@@ -1,5 +1,6 @@
 """Planted wrong answers of chapter 6: each gets the message that was meant for it."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -108,6 +109,7 @@ def test_wrong_compressors_are_recognised(answer, kind):
 
 def test_the_librarys_unitary_passes():
     assert check.ex_06_3(vq.best_unitary).passed
+    assert check.ex_06_3(lambda s, k: vq.best_unitary(s, k).numpy()).passed
 
 
 # Exercise 4 ---------------------------------------------------------------------------------------
@@ -127,7 +129,7 @@ def random(B):
         (lambda: torch.eye(16).repeat(2, 1), "many"),
         (lambda: 2 * torch.eye(16), "length"),
         (lambda: torch.eye(8), "shape"),
-        (lambda: "states", "type"),
+        (lambda: "states", "shape"),
     ],
 )
 def test_wrong_families_are_recognised(answer, kind):
@@ -137,4 +139,5 @@ def test_wrong_families_are_recognised(answer, kind):
 
 def test_any_orthonormal_basis_passes():
     assert check.ex_06_4(lambda: torch.eye(16)).passed
+    assert check.ex_06_4(lambda: 1.0003 * np.eye(16, dtype=complex)).passed
     assert check.ex_06_4(lambda: torch.linalg.qr(random(16)).Q).passed
