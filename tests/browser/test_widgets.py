@@ -17,12 +17,10 @@ import torch
 from playwright.sync_api import TimeoutError
 from torch import nn
 
-from tests.browser.conftest import ROOT
 from tests.browser.test_pages import switch
-from vqvae_lib.course.widgets import latent_plane
+from vqvae_lib.course.widgets import base, latent_plane
 
 CHAPTER = "chapters/01_autoencoders.html"
-MODULE = ROOT / "vqvae_lib" / "course" / "widgets" / "latent_plane.js"
 PLANE = ".vq-plane .vq-map canvas"
 READOUT = ".vq-plane .vq-view p"
 # The module's own arithmetic: its source, layers and points to decoded images.
@@ -158,7 +156,7 @@ def test_browser_and_python_decode_alike(page_over_http):
     page = page_over_http(CHAPTER).page
     state = json.loads(page.locator("[data-vq-state]").get_attribute("data-vq-state"))
     points = [[0.0, 0.0], [1.5, -2.0], [-3.0, 0.7], state["z"]]
-    decoded = page.evaluate(DECODE, [MODULE.read_text("utf-8"), state["layers"], points])
+    decoded = page.evaluate(DECODE, [base.source("latent_plane"), state["layers"], points])
     for z, image in zip(points, decoded, strict=True):
         value = np.array(z)
         for layer in state["layers"]:
@@ -182,7 +180,7 @@ def test_every_activation_is_torch_s(page_over_file):
         points = torch.tensor([[0.0, 0.0], [0.3, -0.7], [-2.0, 1.5]], dtype=torch.float64)
         decoded = page.evaluate(
             DECODE,
-            [MODULE.read_text("utf-8"), latent_plane._describe_layers(decoder), points.tolist()],
+            [base.source("latent_plane"), latent_plane._describe_layers(decoder), points.tolist()],
         )
         with torch.no_grad():
             expected = decoder(points).numpy()
