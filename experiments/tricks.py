@@ -4,7 +4,7 @@
 copy by editing its source, lets it compile, verifies that its numbers are still those of the
 reference simulator, and times it against the library as it is. It writes the result
 `quantum_tricks`: ratios, medians over rounds in which all copies take turns. One thread, float32,
-forward and backward; an hour is not needed, ten minutes are.
+forward and backward; about ten minutes.
 """
 
 import argparse

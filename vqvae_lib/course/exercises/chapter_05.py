@@ -10,6 +10,7 @@ from torch import Tensor
 from vqvae_lib.course.exercises.mechanism import (
     Right,
     Wrong,
+    as_tensor,
     call,
     expect_number,
     expect_tensor,
@@ -161,9 +162,8 @@ def ex_05_2(coefficients: Any) -> Right:
     used = 0
     for L in (1, 3, 6):
         f = _Series(L, seed=L)
-        value = call(coefficients, f, L)
-        value = value if isinstance(value, Tensor) else torch.as_tensor(value)
-        if not value.is_complex():
+        value = as_tensor(call(coefficients, f, L))
+        if not isinstance(value, Tensor) or not value.is_complex():
             raise Wrong("real", _("The coefficients are complex numbers, and yours are real."))
         used = f.points
         if used == 0:

@@ -1,6 +1,5 @@
 """Checks of chapter 6, The quantum autoencoder."""
 
-import contextlib
 import math
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import Tensor
 from vqvae_lib.course.exercises.mechanism import (
     Right,
     Wrong,
+    as_tensor,
     call,
     expect_number,
     expect_tensor,
@@ -178,7 +178,7 @@ def ex_06_3(compressor: Any) -> Right:
     """A function `compressor(states, k)` that returns a unitary (2**n, 2**n)."""
     for seed, (B, n, k) in enumerate([(20, 3, 1), (20, 4, 2), (12, 4, 3)]):
         states = _states(B, n, seed)
-        value = _as_tensor(call(compressor, states, k))
+        value = as_tensor(call(compressor, states, k))
         if isinstance(value, Tensor) and value.shape == (2**n, 2**n):
             U = value.detach().to(torch.complex128)
         else:
@@ -237,13 +237,6 @@ def ex_06_3(compressor: Any) -> Right:
     )
 
 
-def _as_tensor(value: Any) -> Any:
-    """Take NumPy's arrays, complex ones too, for tensors."""
-    with contextlib.suppress(TypeError, ValueError, RuntimeError):
-        return torch.as_tensor(value)
-    return value
-
-
 def _mean_p0(U: Tensor, states: Tensor, k: int) -> float:
     split = (states @ U.T).reshape(len(states), 2**k, -1)
     return float(split[:, :, 0].abs().square().sum(1).mean())
@@ -254,7 +247,7 @@ def _mean_p0(U: Tensor, states: Tensor, k: int) -> float:
 
 def ex_06_4(resistant: Any) -> Right:
     """A function `resistant()` that returns states of four qubits, `(B, 16)`."""
-    value = _as_tensor(call(resistant))
+    value = as_tensor(call(resistant))
     if not isinstance(value, Tensor) or value.ndim != 2 or value.shape[1] != 16 or not len(value):
         raise Wrong("shape", _("resistant(): expected a tensor of states, (B, 16)."))
     states = value.detach()

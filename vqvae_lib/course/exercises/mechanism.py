@@ -30,6 +30,7 @@ __all__ = [
     "Right",
     "Verdict",
     "Wrong",
+    "as_tensor",
     "call",
     "expect_number",
     "expect_tensor",
@@ -167,6 +168,13 @@ def call(function: Any, *arguments: Any) -> Any:
     return value
 
 
+def as_tensor(value: Any) -> Any:
+    """Take NumPy's arrays and lists of numbers for tensors; give back what is neither."""
+    with contextlib.suppress(TypeError, ValueError, RuntimeError):
+        return torch.as_tensor(value)
+    return value
+
+
 def expect_tensor(
     value: Any, shape: tuple[int, ...], *, what: str, infinite: bool = False
 ) -> Tensor:
@@ -174,10 +182,7 @@ def expect_tensor(
 
     It must be finite; with `infinite`, -infinity may stand in it, as in a log-density.
     """
-    if not isinstance(value, Tensor):
-        # NumPy arrays and lists of numbers are as good.
-        with contextlib.suppress(TypeError, ValueError, RuntimeError):
-            value = torch.as_tensor(value)
+    value = as_tensor(value)
     if not isinstance(value, Tensor) or value.is_complex():
         raise Wrong(
             "type",
