@@ -1,20 +1,12 @@
-"""The interactive figures, moved as a reader moves them, in the book and in JupyterLab."""
+"""The figure of the latent plane, moved in the book as a reader moves it."""
 
 import base64
-import contextlib
 import json
-import os
 import re
-import subprocess
-import sys
-import time
-import urllib.request
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import TimeoutError
 from torch import nn
 
 from tests.browser.test_pages import switch
@@ -185,89 +177,3 @@ def test_every_activation_is_torch_s(page_over_file):
         with torch.no_grad():
             expected = decoder(points).numpy()
         np.testing.assert_allclose(decoded, expected, atol=1e-9, err_msg=str(activation))
-
-
-# In JupyterLab ------------------------------------------------------------------------------------
-
-CELLS = [
-    "import torch, vqvae_lib as vq\n"
-    "from vqvae_lib.course.widgets import LatentPlane\n"
-    "torch.manual_seed(0)\n"
-    "model = vq.mlp_autoencoder(64, 16, 2, activation='silu')\n"
-    "plane = LatentPlane(model.decoder, torch.randn(50, 2), torch.arange(50) % 10,\n"
-    "                    image_shape=(8, 8), alt='A plane with numerals.')\n"
-    "plane",
-    "from vqvae_lib.course.derivation import derive, equals, start\n"
-    "derive('eq-test', start('a', 1.0), equals(r'\\tfrac{2}{2}', 1.0, because='$2 = 2$'))",
-    "from vqvae_lib.course.plotting import figure\n"
-    "with figure(alt='A line that rises.') as ax:\n"
-    "    ax.plot([0, 1])",
-    "from vqvae_lib.course.exercises import check\ncheck.ex_01_1(...)",
-    "print('all cells done')",
-]
-
-
-@pytest.fixture
-def lab(tmp_path):
-    """Address of a JupyterLab that serves one notebook."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(notebook, tmp_path / "test.ipynb")
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
-    options = ["--port=18899", "--IdentityProvider.token=", f"--notebook-dir={tmp_path}"]
-    home = dict(os.environ, HOME=str(tmp_path), JUPYTER_CONFIG_DIR=str(tmp_path / "config"))
-    process = subprocess.Popen(
-        command + options, env=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    address = "http://127.0.0.1:18899/"
-    for _ in range(120):
-        try:
-            urllib.request.urlopen(address + "api/status", timeout=1)
-            break
-        except OSError:
-            time.sleep(0.5)
-    yield address
-    process.terminate()
-    process.wait(timeout=20)
-
-
-def test_everything_is_alive_in_jupyterlab(browser, lab):
-    page = browser.new_page(viewport={"width": 1280, "height": 2400})
-    page.goto(f"{lab}lab/tree/test.ipynb")
-    page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=60_000)
-    # JupyterLab drops a command that comes before the kernel is connected: say it again then.
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
-    for _attempt in range(5):
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        with contextlib.suppress(TimeoutError):
-            page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[*1]\]")).first.wait_for(
-                timeout=8_000
-            )
-            break
-    page.wait_for_selector(".jp-OutputArea >> text=all cells done", timeout=90_000)
-
-    # The widget: drawn, moved by the keyboard, and in step with Python.
-    page.wait_for_selector(PLANE, timeout=20_000)
-    assert page.locator(".vq-widget").count() == 0  # the live view, not the book's fallback
-    before = chosen(page)
-    page.locator(PLANE).focus()
-    page.keyboard.press("Shift+ArrowRight")
-    after = chosen(page)
-    assert after[0] > before[0]
-    page.wait_for_timeout(2000)  # the figure's message and the cell's take different roads
-    page.locator(".jp-CodeCell").last.locator(".cm-content").click()
-    page.keyboard.press("ControlOrMeta+A")
-    page.keyboard.type("print('in Python', plane.z)")
-    page.keyboard.press("Shift+Enter")
-    output = page.locator(".jp-OutputArea >> text=in Python").last
-    output.wait_for(timeout=20_000)
-    numbers = re.findall(r"-?\d+\.?\d*", output.inner_text())
-    assert [float(n) for n in numbers] == pytest.approx(after, abs=0.006)
-
-    # A derivation, typeset; a figure in its light form; a verdict.
-    page.wait_for_selector(".vq-derivation mjx-container", timeout=20_000)
-    assert page.locator(".vq-figure img.vq-light").is_visible()
-    assert not page.locator(".vq-figure img.vq-dark").is_visible()
-    assert "Not attempted" in page.locator(".vq-verdict").inner_text()
-    page.close()
