@@ -275,7 +275,7 @@ def test_nll_of_a_vae_whose_decoder_ignores_z_is_that_of_its_noise(K, labels):
     extra = 3 if labels else 0
     trunk = nn.Sequential(nn.Linear(6 + extra, 8), nn.Dropout(0.5))
     parts = vq.GaussianEncoder(trunk, 8, 2), vq.mlp([2 + extra, 6]), vq.Gaussian(0.3)
-    model = vq.ConditionalVAE(*parts, n_classes=3) if labels else vq.VAE(*parts)
+    model = vq.VAE(*parts, n_classes=3 if labels else None)
     model = model.double()
     model.likelihood.fixed_variance.fill_(0.3)  # exactly, since it was stored in float32
     with torch.no_grad():

@@ -251,9 +251,7 @@ def test_weights_travel_by_state_dict():
 def conditional(**options):
     torch.manual_seed(0)
     encoder = vq.GaussianEncoder(vq.mlp([6 + 3, 16], output_activation="gelu"), 16, 2)
-    return vq.ConditionalVAE(
-        encoder, vq.mlp([2 + 3, 16, 6]), vq.Gaussian(), n_classes=3, **options
-    ).double()
+    return vq.VAE(encoder, vq.mlp([2 + 3, 16, 6]), vq.Gaussian(), n_classes=3, **options).double()
 
 
 def test_a_conditional_vae_sees_the_label_on_both_sides():
@@ -277,7 +275,7 @@ def test_a_conditional_vae_learns_what_the_label_says():
     x = 4.0 * y[:, None] + draws(400, 6).float()
     torch.manual_seed(0)
     encoder = vq.GaussianEncoder(vq.mlp([8, 16], output_activation="gelu"), 16, 2)
-    net = vq.ConditionalVAE(encoder, vq.mlp([4, 16, 6]), vq.Gaussian(), n_classes=2)
+    net = vq.VAE(encoder, vq.mlp([4, 16, 6]), vq.Gaussian(), n_classes=2)
     history = vq.fit(net, x, y, epochs=150, lr=1e-2, x_valid=x[:50], y_valid=y[:50])
     assert history.valid["loss"][-1] < history.valid["loss"][0]
     for label in (0, 1):
@@ -369,7 +367,7 @@ def with_encoder(result):
         (
             lambda: small().encode(draws(3, 6), torch.zeros(3, dtype=torch.int64)),
             ValueError,
-            "y was given to a VAE without labels: expected a ConditionalVAE",
+            "y was given to a model without labels: expected one made with n_classes",
         ),
         (lambda: conditional().loss(draws(3, 6)), ValueError, "y is missing"),
         (

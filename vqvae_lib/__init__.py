@@ -41,7 +41,7 @@ from vqvae_lib.quantum_autoencoder import (
     density_matrix,
 )
 from vqvae_lib.training import History, TrainingDiverged, cosine, fit
-from vqvae_lib.vae import VAE, ConditionalVAE, GaussianEncoder, Posterior, mlp_vae, reparameterise
+from vqvae_lib.vae import VAE, GaussianEncoder, Posterior, mlp_vae, reparameterise
 
 __version__ = "0.1.0"
 
@@ -53,7 +53,6 @@ __all__ = [
     "Bernoulli",
     "Binomial",
     "Circuit",
-    "ConditionalVAE",
     "ConvDecoder",
     "ConvEncoder",
     "DenoisingAutoencoder",

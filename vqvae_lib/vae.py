@@ -25,7 +25,7 @@ from vqvae_lib.bounds import (
 from vqvae_lib.likelihoods import Likelihood
 from vqvae_lib.networks import mlp
 
-__all__ = ["VAE", "ConditionalVAE", "GaussianEncoder", "Posterior", "mlp_vae", "reparameterise"]
+__all__ = ["VAE", "GaussianEncoder", "Posterior", "mlp_vae", "reparameterise"]
 
 # Numbers that the decoder gives at a time in `log_likelihood`: 4 MB, which the caches hold.
 _CHUNK = 1 << 20
@@ -115,6 +115,10 @@ class VAE(nn.Module):
         p(x|z), see `vqvae_lib.likelihoods`.
     bottleneck
         Between code and decoder, (B, d) -> (B, m); by default nothing.
+    n_classes
+        For a conditional model p(x|y): labels y run from 0 to n_classes - 1, and every method
+        asks for them. Encoder and decoder are given the label as a one-hot row behind theirs,
+        (B, D + n_classes) and (B, m + n_classes); the bottleneck does not see it.
     beta
         Weight of the KL in the loss; 1 for the ELBO.
     K
@@ -123,7 +127,8 @@ class VAE(nn.Module):
     Raises
     ------
     ValueError
-        If `beta` or `K` is out of range; when used, if a part's output does not fit the next.
+        If a number is out of range; when used, if a part's output does not fit the next, or
+        labels are missing or not asked for.
     TypeError
         If `encoder` does not say its ``d``, or `likelihood` is none.
 
@@ -146,6 +151,7 @@ class VAE(nn.Module):
         likelihood: Likelihood,
         bottleneck: nn.Module | None = None,
         *,
+        n_classes: int | None = None,
         beta: float = 1.0,
         K: int = 1,
     ) -> None:
@@ -164,10 +170,13 @@ class VAE(nn.Module):
         if not 0 <= beta < float("inf"):
             raise ValueError(f"beta={beta!r}: expected a number, 0 or more")
         check_count("K", K)
+        if n_classes is not None:
+            check_count("n_classes", n_classes)
         self.encoder = encoder
         self.bottleneck = nn.Identity() if bottleneck is None else bottleneck
         self.decoder = decoder
         self.likelihood = likelihood
+        self.n_classes = n_classes
         self.beta = float(beta)
         self.K = K
         self.kl_weight = 1.0  # rises to 1 while the KL is annealed, see `warm_up`
@@ -178,8 +187,9 @@ class VAE(nn.Module):
         return self.encoder.d  # type: ignore[return-value]
 
     def extra_repr(self) -> str:
-        """Name the objective when the model is printed."""
-        return f"beta={self.beta:g}, K={self.K}"
+        """Name the objective, and the classes, when the model is printed."""
+        classes = "" if self.n_classes is None else f", n_classes={self.n_classes}"
+        return f"beta={self.beta:g}, K={self.K}{classes}"
 
     # ---------------------------------------------------------------- parts
 
@@ -210,10 +220,25 @@ class VAE(nn.Module):
         return params.reshape(*z.shape[:-1], -1)
 
     def _join(self, rows: Tensor, y: Tensor | None) -> Tensor:
-        """Take labels in; a plain VAE has none."""
-        if y is not None:
-            raise ValueError("y was given to a VAE without labels: expected a ConditionalVAE")
-        return rows
+        """Put the labels, if the model has any, behind the rows as one-hot rows."""
+        if self.n_classes is None:
+            if y is not None:
+                raise ValueError(
+                    "y was given to a model without labels: expected one made with n_classes"
+                )
+            return rows
+        if y is None:
+            raise ValueError("y is missing: a model with n_classes needs the label of each sample")
+        if y.dtype != torch.int64 or y.shape != rows.shape[:1]:
+            raise ValueError(
+                f"y is {tuple(y.shape)} of {y.dtype}: expected ({len(rows)},) of torch.int64"
+            )
+        if len(y) and not 0 <= int(y.min()) <= int(y.max()) < self.n_classes:
+            raise ValueError(
+                f"y runs from {int(y.min())} to {int(y.max())}: expected 0 to {self.n_classes - 1}"
+            )
+        one_hot = nn.functional.one_hot(y, self.n_classes).to(rows.dtype)  # (R, n_classes)
+        return torch.cat([rows, one_hot], dim=1)
 
     # ---------------------------------------------------------------- use
 
@@ -240,7 +265,7 @@ class VAE(nn.Module):
         n
             How many.
         y
-            Labels, shape (n,), for a `ConditionalVAE`.
+            Labels, shape (n,), for a model with `n_classes`.
         mean
             Give the mean of p(x|z) instead of a draw from it: the picture without the noise that
             is part of the model.
@@ -272,7 +297,7 @@ class VAE(nn.Module):
         x_from, x_to
             Data, shape (B, D) each.
         y
-            Labels of both, shape (B,), for a `ConditionalVAE`.
+            Labels of both, shape (B,), for a model with `n_classes`.
         steps
             Number of points, the two ends included, 2 or more.
 
@@ -304,7 +329,7 @@ class VAE(nn.Module):
         x
             Data, shape (B, D).
         y
-            Labels, shape (B,), for a `ConditionalVAE`.
+            Labels, shape (B,), for a model with `n_classes`.
         generator
             Draws eps; None means torch's global one.
 
@@ -350,7 +375,7 @@ class VAE(nn.Module):
         x
             Data, shape (B, D).
         y
-            Labels, shape (B,), for a `ConditionalVAE`.
+            Labels, shape (B,), for a model with `n_classes`.
         K
             Importance samples, 1 or more. K = 1 estimates the ELBO; published values use 5000.
         generator
@@ -411,59 +436,6 @@ class VAE(nn.Module):
         return before_epoch
 
 
-class ConditionalVAE(VAE):
-    """A VAE of p(x|y): encoder and decoder are given the label, as a one-hot row behind theirs.
-
-    Parameters
-    ----------
-    encoder
-        Maps (B, D + n_classes) to ``(mu, log_var)``, (B, d) each; has the attribute ``d``.
-    decoder
-        Maps (B, m + n_classes) to the parameters of the likelihood.
-    likelihood
-        p(x|z, y).
-    bottleneck
-        Between code and decoder, (B, d) -> (B, m); it does not see the label.
-    n_classes
-        Labels run from 0 to n_classes - 1.
-    beta, K
-        As in `VAE`.
-    """
-
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        bottleneck: nn.Module | None = None,
-        *,
-        n_classes: int,
-        beta: float = 1.0,
-        K: int = 1,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, bottleneck, beta=beta, K=K)
-        check_count("n_classes", n_classes)
-        self.n_classes = n_classes
-
-    def extra_repr(self) -> str:
-        """Name the objective and the classes when the model is printed."""
-        return f"{super().extra_repr()}, n_classes={self.n_classes}"
-
-    def _join(self, rows: Tensor, y: Tensor | None) -> Tensor:
-        if y is None:
-            raise ValueError("y is missing: a ConditionalVAE needs the label of each sample")
-        if y.dtype != torch.int64 or y.shape != rows.shape[:1]:
-            raise ValueError(
-                f"y is {tuple(y.shape)} of {y.dtype}: expected ({len(rows)},) of torch.int64"
-            )
-        if len(y) and not 0 <= int(y.min()) <= int(y.max()) < self.n_classes:
-            raise ValueError(
-                f"y runs from {int(y.min())} to {int(y.max())}: expected 0 to {self.n_classes - 1}"
-            )
-        one_hot = nn.functional.one_hot(y, self.n_classes).to(rows.dtype)  # (R, n_classes)
-        return torch.cat([rows, one_hot], dim=1)
-
-
 def mlp_vae(
     D: int,
     hidden: int,
@@ -472,6 +444,7 @@ def mlp_vae(
     *,
     bottleneck: nn.Module | None = None,
     m: int | None = None,
+    n_classes: int | None = None,
     activation: str = "gelu",
     beta: float = 1.0,
     K: int = 1,
@@ -492,6 +465,8 @@ def mlp_vae(
         Between code and decoder.
     m
         What the bottleneck gives to the decoder; None: d numbers.
+    n_classes
+        As in `VAE`.
     activation
         Nonlinearity of the hidden layers, one of those of `vqvae_lib.networks.mlp`.
     beta, K
@@ -502,8 +477,9 @@ def mlp_vae(
     VAE
         D -> hidden -> d, bottleneck, m -> hidden -> parameters of the likelihood.
     """
-    trunk = mlp([D, hidden], output_activation=activation)
+    labels = n_classes or 0
+    trunk = mlp([D + labels, hidden], output_activation=activation)
     encoder = GaussianEncoder(trunk, hidden, d)
-    width = D * likelihood.params_per_dimension
-    decoder = mlp([d if m is None else m, hidden, width], activation=activation)
-    return VAE(encoder, decoder, likelihood, bottleneck, beta=beta, K=K)
+    sizes = [(d if m is None else m) + labels, hidden, D * likelihood.params_per_dimension]
+    decoder = mlp(sizes, activation=activation)
+    return VAE(encoder, decoder, likelihood, bottleneck, n_classes=n_classes, beta=beta, K=K)

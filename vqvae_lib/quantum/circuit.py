@@ -250,18 +250,26 @@ class Circuit:
 
     def operations(self) -> list[Operation]:
         """Spell the circuit out, from the initial state to the measurement."""
+        return [operation for part in self.parts() for operation in part]
+
+    def parts(self) -> tuple[list[Operation], list[Operation], list[Operation]]:
+        """Spell out the quantum encoder, the quantum space and the quantum decoder.
+
+        With re-uploading, the encoder's repetitions stand in the space, between its layers.
+        """
         layer = iter(self._entangling_layers())
-        uploads = self.space_layers if self.reupload else 1
-        operations: list[Operation] = []
-        for i in range(max(uploads, self.space_layers)):
-            if i < uploads:
-                operations.append(Embed())
-                operations += [next(layer) for _ in range(self.encoder_layers)]
-            if i < self.space_layers:
-                operations += [Rotate(i), next(layer)]
+
+        def upload() -> list[Operation]:
+            return [Embed(), *(next(layer) for _ in range(self.encoder_layers))]
+
+        encoder, space, decoder = upload(), [], []
+        for i in range(self.space_layers):
+            if i > 0 and self.reupload:
+                space += upload()
+            space += [Rotate(i), next(layer)]
         for i in range(self.space_layers, self.space_layers + self.decoder_layers):
-            operations += [next(layer), Rotate(i)]
-        return [op for op in operations if not isinstance(op, Entangle) or op.pairs]
+            decoder += [next(layer), Rotate(i)]
+        return _without_empty(encoder), _without_empty(space), _without_empty(decoder)
 
     def _entangling_layers(self) -> list[Entangle]:
         """All entangling layers, in the order in which they act."""
@@ -356,6 +364,11 @@ class Circuit:
         if self.mirror:
             lines.insert(4, "  mirrored         entangling layers cancel where all angles are zero")
         return "\n".join(lines)
+
+
+def _without_empty(part: list[Operation]) -> list[Operation]:
+    """Leave out entangling layers without a gate: those of "none", or of one qubit."""
+    return [op for op in part if not isinstance(op, Entangle) or op.pairs]
 
 
 def _is_whole(value: object) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +18,8 @@ from vqvae_lib.quantum._checks import check_inputs
 from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Rotate
 
 __all__ = ["PennyLane", "draw", "draw_operations", "quantum_function"]
+
+_PARTS = ("encoder", "space", "decoder")
 
 
 class PennyLane:
@@ -140,13 +141,15 @@ class PennyLane:
         self._connect()
 
 
-def draw(circuit: Circuit, *, figure: bool = False) -> Any:
+def draw(circuit: Circuit, *, part: str | None = None, figure: bool = False) -> Any:
     """Draw a circuit, by PennyLane.
 
     Parameters
     ----------
     circuit
         The circuit.
+    part
+        "encoder", "space" or "decoder": this part alone. None: all of them.
     figure
         Whether to draw with matplotlib.
 
@@ -155,20 +158,33 @@ def draw(circuit: Circuit, *, figure: bool = False) -> Any:
     str or (Figure, Axes)
         A drawing in characters, or one by matplotlib.
 
+    Raises
+    ------
+    ValueError
+        If there is no such part.
+
     Examples
     --------
     >>> print(draw(Circuit(2, 2, "zero", space_layers=0, readout="Z")))
     0: ──RY─╭●──Rot─┤  <Z>
     1: ──RY─╰X──Rot─┤  <Z>
     """
+    if part not in (None, *_PARTS):
+        raise ValueError(f"part={part!r}: expected 'encoder', 'space', 'decoder' or None")
     qml = _pennylane()
-    function, wires = partial(quantum_function, circuit), range(circuit.n_qubits)
+
+    def function(z: Tensor, weights: Tensor) -> Any:
+        return quantum_function(circuit, z, weights, part=part)
+
+    wires = range(circuit.n_qubits)
     if figure:
         return qml.draw_mpl(function, wire_order=wires)(*_zeros(circuit))
     return qml.draw(function, decimals=None, wire_order=wires)(*_zeros(circuit))
 
 
-def quantum_function(circuit: Circuit, z: Tensor, weights: Tensor) -> list[Any]:
+def quantum_function(
+    circuit: Circuit, z: Tensor, weights: Tensor, *, part: str | None = None
+) -> Any:
     """Write a circuit down in PennyLane's gates, for a QNode.
 
     Parameters
@@ -179,20 +195,24 @@ def quantum_function(circuit: Circuit, z: Tensor, weights: Tensor) -> list[Any]:
         (d,), or (B, d) for a batch; of any library that PennyLane knows.
     weights
         `circuit.weight_shape`.
+    part
+        "encoder", "space" or "decoder": the gates of this part alone. None: all of them.
 
     Returns
     -------
     list
-        The m expectation values, as PennyLane's measurements.
+        The m expectation values, as PennyLane's measurements; for the encoder and the space alone
+        the state.
     """
     qml = _pennylane()
     n = circuit.n_qubits
     angles = (circuit.angle_scale * z).reshape(*z.shape[:-1], n, -1)  # (..., n, 1 or 2)
     first = qml.RX if circuit.embedding == "RX" else qml.RY
-    if circuit.initial == "superposition":
+    if circuit.initial == "superposition" and part in (None, "encoder"):
         for qubit in range(n):
             qml.Hadamard(qubit)
-    for operation in circuit.operations():
+    operations = circuit.parts()[_PARTS.index(part)] if part else circuit.operations()
+    for operation in operations:
         if isinstance(operation, Embed):
             for qubit in range(n):
                 first(angles[..., qubit, 0], qubit)
@@ -200,6 +220,8 @@ def quantum_function(circuit: Circuit, z: Tensor, weights: Tensor) -> list[Any]:
                     qml.RZ(angles[..., qubit, 1], qubit)
         else:
             _queue(operation, weights, circuit.gate)
+    if part in ("encoder", "space"):
+        return qml.state()
     observables = {"Z": qml.Z, "X": qml.X}
     return [qml.expval(observables[o](qubit)) for qubit in range(n) for o in circuit.readout]
 

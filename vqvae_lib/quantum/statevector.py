@@ -10,6 +10,7 @@ bits are k written in binary, with qubit 0 first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,11 +23,14 @@ __all__ = [
     "StateVector",
     "apply_gate",
     "apply_operation",
+    "bloch_vectors",
     "cnot",
     "cz",
+    "entanglement_entropy",
     "evolve",
     "expectation_x",
     "expectation_z",
+    "initial_state",
     "measure",
     "rot",
     "rx",
@@ -122,11 +126,60 @@ def expectation_x(state: Tensor, qubit: int) -> Tensor:
     return 2 * (a.conj() * b).real.sum((1, 2))
 
 
+def bloch_vectors(state: Tensor) -> Tensor:
+    """(⟨X⟩, ⟨Y⟩, ⟨Z⟩) of each qubit: (B, 2**n) to (B, n, 3)."""
+    vectors = []
+    for qubit in range(_basis(state)[1]):
+        a, b = _split(state, qubit)
+        overlap = 2 * (a.conj() * b).sum((1, 2))  # ⟨X⟩ + i⟨Y⟩
+        vectors.append(torch.stack([overlap.real, overlap.imag, expectation_z(state, qubit)], 1))
+    return torch.stack(vectors, 1)
+
+
+def entanglement_entropy(state: Tensor) -> Tensor:
+    """Entropy of each qubit's own state, in bits: 0 where it is entangled with no other, up to 1.
+
+    A qubit whose Bloch vector has length r is in one of two states with probabilities (1 ± r)/2.
+
+    Parameters
+    ----------
+    state
+        (B, 2**n).
+
+    Returns
+    -------
+    Tensor
+        (B, n).
+    """
+    r = bloch_vectors(state).norm(dim=2).clamp(max=1)  # (B, n)
+    p = torch.stack([(1 + r) / 2, (1 - r) / 2])  # (2, B, n)
+    return -torch.special.xlogy(p, p).sum(0) / math.log(2)
+
+
 # --------------------------------------------------------------------------------- the circuit
 
 
-def evolve(circuit: Circuit, operations: Sequence[Operation], z: Tensor, weights: Tensor) -> Tensor:
-    """Carry out a list of operations on the initial state.
+def initial_state(circuit: Circuit, B: int, n: int, *, like: Tensor) -> Tensor:
+    """Make the state that a circuit begins with, on n of its qubits, (B, 2**n).
+
+    It has the complex dtype that belongs to `like`, and lies on its device.
+    """
+    dtype = torch.complex64 if like.dtype == torch.float32 else torch.complex128
+    state = torch.zeros(B, 2**n, dtype=dtype, device=like.device)
+    if circuit.initial == "superposition":
+        return state + 2 ** (-n / 2)
+    state[:, 0] = 1
+    return state
+
+
+def evolve(
+    circuit: Circuit,
+    operations: Sequence[Operation],
+    z: Tensor,
+    weights: Tensor,
+    state: Tensor | None = None,
+) -> Tensor:
+    """Carry out a list of operations.
 
     Parameters
     ----------
@@ -138,6 +191,8 @@ def evolve(circuit: Circuit, operations: Sequence[Operation], z: Tensor, weights
         (B, n) or (B, 2n), latent coordinates of these qubits.
     weights
         (layers, n, 3), angles in radians; or (layers, n, B, 3), a set for each sample.
+    state
+        (B, 2**n), what to begin with; None: the circuit's initial state.
 
     Returns
     -------
@@ -145,22 +200,25 @@ def evolve(circuit: Circuit, operations: Sequence[Operation], z: Tensor, weights
         (B, 2**n), complex.
     """
     n = weights.shape[1]
-    dtype = torch.complex64 if z.dtype == torch.float32 else torch.complex128
-    state = torch.zeros(len(z), 2**n, dtype=dtype, device=z.device)
-    if circuit.initial == "superposition":
-        state = state + 2 ** (-n / 2)
-    else:
-        state[:, 0] = 1
-    angles = circuit.angle_scale * z.reshape(len(z), n, circuit.angles_per_qubit)
-    first = rx if circuit.embedding == "RX" else ry
+    if state is None:
+        state = initial_state(circuit, len(z), n, like=z)
     for operation in operations:
         if isinstance(operation, Embed):
-            for qubit in range(n):
-                state = apply_gate(state, first(angles[:, qubit, 0]), qubit)
-                if circuit.embedding == "RY+RZ":
-                    state = apply_gate(state, rz(angles[:, qubit, 1]), qubit)
+            state = _embed(circuit, state, z)
         else:
             state = apply_operation(state, operation, weights, circuit.gate)
+    return state
+
+
+def _embed(circuit: Circuit, state: Tensor, z: Tensor) -> Tensor:
+    """Turn every qubit by its latent coordinates: (B, 2**n) to (B, 2**n)."""
+    per_qubit = circuit.angles_per_qubit
+    angles = circuit.angle_scale * z.reshape(len(z), z.shape[1] // per_qubit, per_qubit)
+    first = rx if circuit.embedding == "RX" else ry
+    for qubit, turns in enumerate(angles.unbind(1)):
+        state = apply_gate(state, first(turns[:, 0]), qubit)
+        if circuit.embedding == "RY+RZ":
+            state = apply_gate(state, rz(turns[:, 1]), qubit)
     return state
 
 
