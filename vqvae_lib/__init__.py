@@ -42,6 +42,7 @@ from vqvae_lib.quantum_autoencoder import (
 )
 from vqvae_lib.training import History, TrainingDiverged, cosine, fit
 from vqvae_lib.vae import VAE, GaussianEncoder, Posterior, mlp_vae, reparameterise
+from vqvae_lib.vqvae import VQVAE
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ __all__ = [
     "PCA",
     "PPCA",
     "VAE",
+    "VQVAE",
     "Autoencoder",
     "Bernoulli",
     "Binomial",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["ConvDecoder", "ConvEncoder", "mlp"]
@@ -116,11 +117,16 @@ class ConvEncoder(nn.Module):
         Channels of the first convolution; the second has twice as many.
     activation
         Nonlinearity after each convolution, one of those of `mlp`.
+    output_activation
+        The same choice for the code; None leaves it linear.
+    extra
+        Numbers behind the pixels of each row, such as a one-hot label: each becomes a channel
+        that is the same all over the image.
 
     Raises
     ------
     ValueError
-        If a size does not fit, or the rows given to the encoder have not H * W pixels.
+        If a size does not fit, or the rows given to the encoder have not H * W + extra numbers.
     """
 
     def __init__(
@@ -130,26 +136,36 @@ class ConvEncoder(nn.Module):
         *,
         channels: int = 16,
         activation: str = "gelu",
+        output_activation: str | None = None,
+        extra: int = 0,
     ) -> None:
         super().__init__()
         self.image_shape = _check_image_shape(image_shape)
+        self.extra = extra
         _check_width("d", d)
         _check_width("channels", channels)
         quarter = _halved(_halved(image_shape))
-        self.layers = nn.Sequential(
-            nn.Unflatten(1, (1, *image_shape)),
-            nn.Conv2d(1, channels, kernel_size=3, stride=2, padding=1),
+        layers: list[nn.Module] = [
+            nn.Conv2d(1 + extra, channels, kernel_size=3, stride=2, padding=1),
             _activation("activation", activation),
             nn.Conv2d(channels, 2 * channels, kernel_size=3, stride=2, padding=1),
             _activation("activation", activation),
             nn.Flatten(),
             nn.Linear(2 * channels * prod(quarter), d),
-        )
+        ]
+        if output_activation is not None:
+            layers.append(_activation("output_activation", output_activation))
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Encode: ``(B, H * W) -> (B, d)``."""
-        _check_rows("x", x, prod(self.image_shape))
-        return self.layers(x)
+        """Encode: ``(B, H * W + extra) -> (B, d)``."""
+        pixels = prod(self.image_shape)
+        _check_rows("x", x, pixels + self.extra)
+        image = x[:, :pixels].unflatten(1, (1, *self.image_shape))  # (B, 1, H, W)
+        if self.extra:
+            planes = x[:, pixels:, None, None].expand(-1, -1, *self.image_shape)
+            image = torch.cat([image, planes], 1)  # (B, 1 + extra, H, W)
+        return self.layers(image)
 
 
 class ConvDecoder(nn.Module):
@@ -180,6 +196,8 @@ class ConvDecoder(nn.Module):
         Nonlinearity of the inner layers, one of those of `mlp`.
     output_activation
         The same choice for the pixels; None leaves them unbounded.
+    out_channels
+        Numbers for each pixel, one image of them after the other.
 
     Raises
     ------
@@ -195,10 +213,12 @@ class ConvDecoder(nn.Module):
         channels: int = 16,
         activation: str = "gelu",
         output_activation: str | None = None,
+        out_channels: int = 1,
     ) -> None:
         super().__init__()
         _check_width("d", d)
         _check_width("channels", channels)
+        _check_width("out_channels", out_channels)
         self.d = d
         self.image_shape = _check_image_shape(image_shape)
         half = _halved(image_shape)
@@ -211,7 +231,7 @@ class ConvDecoder(nn.Module):
             nn.Conv2d(2 * channels, channels, kernel_size=3, padding=1),
             _activation("activation", activation),
             nn.Upsample(size=image_shape),
-            nn.Conv2d(channels, 1, kernel_size=3, padding=1),
+            nn.Conv2d(channels, out_channels, kernel_size=3, padding=1),
             nn.Flatten(),
         ]
         if output_activation is not None:
@@ -219,7 +239,7 @@ class ConvDecoder(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Decode: ``(B, d) -> (B, H * W)``."""
+        """Decode: ``(B, d) -> (B, H * W * out_channels)``."""
         _check_rows("z", z, self.d)
         return self.layers(z)
 

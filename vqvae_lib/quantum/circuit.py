@@ -262,7 +262,9 @@ class Circuit:
         def upload() -> list[Operation]:
             return [Embed(), *(next(layer) for _ in range(self.encoder_layers))]
 
-        encoder, space, decoder = upload(), [], []
+        encoder = upload()
+        space: list[Operation] = []
+        decoder: list[Operation] = []
         for i in range(self.space_layers):
             if i > 0 and self.reupload:
                 space += upload()
