@@ -49,6 +49,8 @@ class Run:
     published
         The test NLL that the literature gives for these sizes and K, after 3280 epochs of batches
         of 20 (Burda, Grosse and Salakhutdinov 2016, table 1); None if there is none.
+    n_qubits
+        Qubits between code and decoder, for sizes of one hidden layer; None: a plain VAE.
     """
 
     sizes: tuple[int, ...]
@@ -59,6 +61,7 @@ class Run:
     seed: int = 0
     start: str | None = None
     published: float | None = None
+    n_qubits: int | None = None
 
 
 TWO_LAYERS = (784, 200, 200, 50)
@@ -76,11 +79,19 @@ def build(run: Run, x_train: Tensor) -> vq.VAE:
     """Build the network; the last bias starts at the mean image, as in the published code."""
     torch.manual_seed(run.seed)
     *hidden, d = run.sizes
-    trunk = vq.mlp(hidden, activation="tanh", output_activation="tanh")
-    decoder = vq.mlp(run.sizes[::-1], activation="tanh")
+    model: vq.VAE
+    if run.n_qubits is not None:
+        model = vq.VQVAE(
+            *run.sizes, run.n_qubits, activation="tanh", likelihood=vq.Bernoulli(), K=run.K
+        )
+    else:
+        trunk = vq.mlp(hidden, activation="tanh", output_activation="tanh")
+        decoder = vq.mlp(run.sizes[::-1], activation="tanh")
+        encoder = vq.GaussianEncoder(trunk, hidden[-1], d)
+        model = vq.VAE(encoder, decoder, vq.Bernoulli(), K=run.K)
     with torch.no_grad():
-        decoder[-1].bias.copy_(x_train.mean(0).clamp(1e-3, 1 - 1e-3).logit())
-    return vq.VAE(vq.GaussianEncoder(trunk, hidden[-1], d), decoder, vq.Bernoulli(), K=run.K)
+        model.decoder[-1].bias.copy_(x_train.mean(0).clamp(1e-3, 1 - 1e-3).logit())
+    return model
 
 
 def binarised(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -142,48 +153,61 @@ def gallery(model: vq.VAE) -> dict[str, Any]:
     return pack_images(images.reshape(60, 28, 28))
 
 
-def write(finished: dict[str, Any], pictured: dict[str, Any]) -> None:
-    """Write all runs that are finished into the committed result."""
-    settings = {
-        "data": "MNIST, 60,000 training images, dynamic binarisation",
-        "test": f"10,000 images binarised with seed {TEST_SEED}",
-        "evaluation_K": EVALUATION_K,
-        "optimizer": "adam, learning rate along half a cosine to 0",
-        "gallery": GALLERY,
-    }
-    path = save_result(
-        "mnist_vae", script="experiments.mnist_vae", settings=settings, runs=finished,
-        gallery=pictured,
-    )  # fmt: skip
-    print(f"wrote {path.name}")
-
-
-def main() -> None:
-    """Train, evaluate, and write the result after each run."""
-    parser = argparse.ArgumentParser(description="Train VAEs on MNIST and write the result.")
-    parser.add_argument("--only", choices=list(TABLE), action="append", help="may be repeated")
-    parser.add_argument("--list", action="store_true", help="name the runs and stop")
-    options = parser.parse_args()
-    if options.list:
-        for name, run in TABLE.items():
-            print(name, run)
-        return
+def study(
+    result: str,
+    table: dict[str, Run],
+    gallery_of: str,
+    *,
+    script: str,
+    only: list[str] | None = None,
+) -> None:
+    """Train and evaluate what is not finished, and write the result after each run."""
     torch.set_num_threads(1)
     RUNS.mkdir(exist_ok=True)
     data = vq.load_mnist()
-    for name in options.only or TABLE:
-        run = TABLE[name]
+    for name in only or table:
+        run = table[name]
         model, found = train(name, run, data.x_train)
         found |= evaluate(model, data.x_test)
         print(name, found)
         # Read anew: another process may have written meanwhile.
         try:
-            before = load_result("mnist_vae")
+            before = load_result(result)
         except FileNotFoundError:
             before = {"runs": {}, "gallery": {}}
         finished = before["runs"] | {name: asdict(run) | found}
-        in_order = {row: finished[row] for row in TABLE if row in finished}
-        write(in_order, gallery(model) if name == GALLERY else before["gallery"])
+        path = save_result(
+            result, script=script,
+            settings={
+                "data": "MNIST, 60,000 training images, dynamic binarisation",
+                "test": f"10,000 images binarised with seed {TEST_SEED}",
+                "evaluation_K": EVALUATION_K,
+                "optimizer": "adam, learning rate along half a cosine to 0",
+                "gallery": gallery_of,
+            },
+            runs={row: finished[row] for row in table if row in finished},
+            gallery=gallery(model) if name == gallery_of else before["gallery"],
+        )  # fmt: skip
+        print(f"wrote {path.name}")
+
+
+def options(table: dict[str, Run]) -> argparse.Namespace:
+    """Read the command line; `--list` names the runs and stops."""
+    parser = argparse.ArgumentParser(description="Train on MNIST and write the result.")
+    parser.add_argument("--only", choices=list(table), action="append", help="may be repeated")
+    parser.add_argument("--list", action="store_true", help="name the runs and stop")
+    given = parser.parse_args()
+    if given.list:
+        for name, run in table.items():
+            print(name, run)
+        raise SystemExit
+    return given
+
+
+def main() -> None:
+    """Train, evaluate, and write the result after each run."""
+    only = options(TABLE).only
+    study("mnist_vae", TABLE, GALLERY, script="experiments.mnist_vae", only=only)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from vqvae_lib import (
     load_digits,
     load_mnist,
     load_photographs,
+    random_manifold,
 )
 
 # ---------------------------------------------------------------- digits
@@ -494,3 +495,50 @@ def test_the_checksums_are_of_mnist_as_published():
         "t10k-images-idx3-ubyte": "8d422c7b",
         "t10k-labels-idx1-ubyte": "f7ae60f9",
     }
+
+
+# The curved surface -------------------------------------------------------------------------------
+
+
+def test_the_surface_has_the_dimension_that_it_says():
+    """Around one point, differences lie in as many directions as the surface has."""
+    for k in (1, 2):
+        x, u = random_manifold(
+            20_000, D=50, intrinsic_dim=k, noise=0.0, generator=torch.Generator().manual_seed(0)
+        )
+        near = (u - u[0]).norm(dim=1).argsort()[1:60]
+        values = torch.linalg.svdvals(x[near] - x[0])
+        assert values[k - 1] > 0.2 * values[0]
+        assert values[k] < values[k - 1] / 4  # what is left is the curvature
+
+
+def test_the_surface_is_the_same_for_other_points():
+    first, u = random_manifold(5, noise=0.0, generator=torch.Generator().manual_seed(0))
+    _other, v = random_manifold(5, noise=0.0, generator=torch.Generator().manual_seed(1))
+    assert not torch.equal(u, v)
+    again, _ = random_manifold(5, noise=0.0, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(first, again)
+    elsewhere, _ = random_manifold(
+        5, noise=0.0, map_seed=1, generator=torch.Generator().manual_seed(0)
+    )
+    assert not torch.allclose(first, elsewhere)
+
+
+def test_the_surface_has_variance_one_and_the_noise_adds_its_own():
+    x, _ = random_manifold(3000, noise=0.5, generator=torch.Generator().manual_seed(2))
+    clean, _ = random_manifold(3000, noise=0.0, generator=torch.Generator().manual_seed(2))
+    assert 0.7 < float(clean.square().mean()) < 1.3
+    assert float((x - clean).std()) == pytest.approx(0.5, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"N": 0}, "N=0: expected"),
+        ({"intrinsic_dim": 0}, "intrinsic_dim=0: expected"),
+        ({"noise": -1}, "noise=-1: expected a number, 0 or more"),
+    ],
+)
+def test_surfaces_that_do_not_exist_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        random_manifold(**({"N": 3, "generator": torch.Generator()} | options))

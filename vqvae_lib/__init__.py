@@ -15,6 +15,7 @@ from vqvae_lib.data import (
     load_digits,
     load_mnist,
     load_photographs,
+    random_manifold,
 )
 from vqvae_lib.likelihoods import Bernoulli, Binomial, Gaussian
 from vqvae_lib.metrics import (
@@ -95,6 +96,7 @@ __all__ = [
     "pca_floor",
     "ppca",
     "principal_angles",
+    "random_manifold",
     "reparameterise",
     "squared_error",
     "two_sample_test",

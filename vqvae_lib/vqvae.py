@@ -144,12 +144,12 @@ class VQVAE(VAE):
 
         Raises
         ------
-        AttributeError
+        TypeError
             If this is a twin without a circuit.
         """
         layer = self.bottleneck.layer if isinstance(self.bottleneck, Scaled) else self.bottleneck
         if not isinstance(layer, QuantumLayer):
-            raise AttributeError(
+            raise TypeError(
                 f"this model has no circuit: its bottleneck is {self._settings['bottleneck']!r}"
             )
         return layer

@@ -1,0 +1,387 @@
+"""The hybrid model: its parts, its objective, its twins, other backends, and its files."""
+
+import json
+import math
+
+import numpy as np
+import pennylane as qml
+import pytest
+import torch
+from torch.distributions import Independent, Normal, kl_divergence
+
+import vqvae_lib as vq
+from vqvae_lib._checkpoint import read_checkpoint, write_checkpoint
+
+
+def model_of(**options):
+    """A small model in double precision, with random angles."""
+    torch.manual_seed(0)
+    settings = {"init": "random", "angle_scale": 0.7} | options
+    return vq.VQVAE(9, 8, 6, 3, **settings).double()
+
+
+def data(rows=5, seed=1):
+    return torch.rand(rows, 9, generator=torch.Generator().manual_seed(seed)).double()
+
+
+# The model ----------------------------------------------------------------------------------------
+
+
+def test_the_article_s_call_builds_and_every_step_has_its_shape():
+    model = vq.VQVAE(input_dim=784, hidden_dim=400, latent_dim=20, n_qubits=10)
+    x = torch.rand(3, 784)
+    mu, log_var = model.encode(x)
+    assert mu.shape == log_var.shape == (3, 20)
+    state = model.quantum_encoder(mu)
+    assert state.shape == (3, 1024)
+    state = model.quantum_space(state)
+    assert state.shape == (3, 1024)
+    o = model.quantum_decoder(state)
+    assert o.shape == (3, 20)
+    assert model.decoder(o).shape == (3, 784)
+    assert model.sample(4).shape == (4, 784)
+    assert model.circuit.angle_scale == 0.3
+    assert model.circuit.mirror
+
+
+def test_the_parts_make_up_the_model():
+    model = model_of()
+    z = torch.randn(5, 6).double()
+    o = model.quantum_decoder(model.quantum_space(model.quantum_encoder(z)))
+    expected = model.decoder(model.bottleneck.scale * o)
+    torch.testing.assert_close(model.decode(z), expected, rtol=0, atol=1e-12)
+
+
+def test_near_zero_the_decoder_is_given_the_code_itself():
+    """At the identity, features times 1/a are z up to the sign with which Z is read."""
+    model = model_of(init="identity", angle_scale=0.3)
+    z = 0.01 * torch.randn(5, 6).double()
+    signs = torch.tensor([-1, 1] * 3)
+    torch.testing.assert_close(model.bottleneck(z), signs * z, rtol=1e-3, atol=1e-6)
+
+
+def test_its_bound_is_the_elbo_with_a_circuit_inside():
+    """Against torch.distributions, with features from PennyLane."""
+    model = model_of()
+    x = data()
+    mu, log_var = model.encode(x)
+    eps = torch.randn(1, *mu.shape, generator=torch.Generator().manual_seed(5), dtype=mu.dtype)
+    z = (mu + (log_var / 2).exp() * eps)[0]
+    features = model.quantum_layer.to_backend("pennylane")(z)
+    mean = model.decoder(model.bottleneck.scale * features)
+    variance = model.likelihood.variance(mean)
+    log_px = Normal(mean, variance.sqrt()).log_prob(x).sum(1)
+    q = Independent(Normal(mu, (log_var / 2).exp()), 1)
+    prior = Independent(Normal(torch.zeros_like(mu), torch.ones_like(mu)), 1)
+    elbo = (log_px - kl_divergence(q, prior)).mean()
+    found = model.loss(x, generator=torch.Generator().manual_seed(5))
+    assert found["loss"].item() == pytest.approx(-elbo.item(), abs=1e-9)
+
+
+def test_the_circuit_s_gradient_is_the_shift_rule_s():
+    """Of the whole loss: for each angle, the features at plus and minus a quarter turn."""
+    model = model_of()
+    x, weights = data(), model.quantum_layer.weights
+    generator = torch.Generator().manual_seed(3)
+    model.loss(x, generator=generator)["loss"].backward()
+    with torch.no_grad():
+        z = vq.reparameterise(*model.encode(x), generator=generator.manual_seed(3))
+        o = model.quantum_layer(z).requires_grad_()  # (B, m)
+    with torch.enable_grad():
+        params = model.decoder(model.bottleneck.scale * o)
+        (-model.likelihood.log_prob(x, params).sum(1).mean()).backward()
+    shifted = torch.zeros_like(weights)
+    for place in np.ndindex(*weights.shape):
+        turn = torch.zeros_like(weights)
+        turn[place] = math.pi / 2
+        ahead = model.quantum_layer.backend(z, (weights + turn).detach())
+        behind = model.quantum_layer.backend(z, (weights - turn).detach())
+        shifted[place] = (o.grad * (ahead - behind) / 2).sum()
+    torch.testing.assert_close(weights.grad, shifted, rtol=0, atol=1e-9)
+
+
+def test_it_learns():
+    digits = vq.load_digits()
+    torch.manual_seed(0)
+    model = vq.VQVAE(64, 32, 8, 4)
+    before = float(model.loss(digits.x_test)["loss"])
+    history = vq.fit(model, digits.x_train[:512], epochs=10, lr=5e-3, progress=False)
+    after = float(model.loss(digits.x_test)["loss"])
+    assert after < before - 15
+    assert history.train["kl"][-1] > 1  # the code is used
+    assert model.quantum_layer.weights.grad is None or model.quantum_layer.weights.grad.any()
+
+
+@pytest.mark.parametrize("trunk", [{}, {"trunk": "conv", "image_shape": (8, 8)}])
+@pytest.mark.parametrize("variance", ["learned", "heads"])
+def test_a_conditional_model_uses_its_labels(trunk, variance):
+    torch.manual_seed(0)
+    model = vq.VQVAE(
+        64, 16, 4, 2, n_classes=3, likelihood=vq.Gaussian(variance), **trunk
+    )  # fmt: skip
+    x, y = torch.rand(6, 64), torch.tensor([0, 1, 2, 0, 1, 2])
+    assert torch.isfinite(model.loss(x, y)["loss"])
+    other = (y + 1) % 3
+    assert not torch.allclose(model.encode(x, y).mu, model.encode(x, other).mu)
+    z = torch.zeros(6, 4)
+    assert not torch.allclose(model.decode(z, y), model.decode(z, other))
+    assert model.sample(6, y).shape == (6, 64)
+    with pytest.raises(ValueError, match="y is missing"):
+        model.loss(x)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "features"),
+    [((4, 8), 8), ((4, 4), 4), ((4, 8, {"readout": "Z"}), 4), ((4, 4, {"readout": "ZX"}), 8)],
+)
+def test_by_default_there_are_as_many_features_as_coordinates(arguments, features):
+    n, d, *options = arguments
+    model = vq.VQVAE(9, 8, d, n, **(options[0] if options else {}))
+    assert model.circuit.n_features == features
+    assert model.decode(torch.zeros(2, d)).shape == (2, 9)
+
+
+def test_entanglers_are_mirrored_where_that_is_possible():
+    assert vq.VQVAE(9, 8, 4, 4).circuit.mirror
+    assert not vq.VQVAE(9, 8, 4, 4, space_layers=3).circuit.mirror
+    assert not vq.VQVAE(9, 8, 4, 4, reupload=True).circuit.mirror
+    assert not vq.VQVAE(9, 8, 4, 4, mirror=False).circuit.mirror
+
+
+def test_twins_begin_with_the_same_networks():
+    def built(kind):
+        torch.manual_seed(7)
+        return vq.VQVAE(9, 8, 4, 2, bottleneck=kind)
+
+    hybrid = built("quantum")
+    for kind in ("separable", "fourier", "mlp", "none"):
+        twin = built(kind)
+        for mine, its in (
+            (hybrid.encoder.parameters(), twin.encoder.parameters()),
+            (hybrid.decoder.parameters(), twin.decoder.parameters()),
+        ):
+            assert all(torch.equal(a, b) for a, b in zip(mine, its, strict=True)), kind
+
+
+def test_a_twin_without_a_circuit_says_so():
+    with pytest.raises(TypeError, match="no circuit: its bottleneck is 'mlp'"):
+        _ = vq.VQVAE(9, 8, 4, 2, bottleneck="mlp").quantum_encoder
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"latent_dim": 7}, "latent_dim=7 does not fit 5 qubits: expected 5 .* or 10"),
+        ({"input_dim": 0}, "input_dim=0: expected a whole number"),
+        ({"trunk": "recurrent"}, "trunk='recurrent': expected 'mlp' or 'conv'"),
+        ({"trunk": "conv"}, "trunk='conv' with image_shape=None: expected"),
+        ({"image_shape": (3, 3)}, "trunk='mlp' with image_shape=.*: expected"),
+        ({"trunk": "conv", "image_shape": (8, 9)}, r"image_shape=\(8, 9\) has 72 .* input_dim=9"),
+        ({"layers": 3}, "layers: no argument of VQVAE or of its Circuit, which takes angle_scale"),
+        ({"entangler": "star"}, "entangler='star': expected one of 'ring'"),
+        ({"n_classes": 0}, "n_classes=0: expected"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, message):
+    arguments = {"input_dim": 9, "hidden_dim": 8, "latent_dim": 5, "n_qubits": 5} | options
+    with pytest.raises(ValueError, match=message):
+        vq.VQVAE(**arguments)
+
+
+# Elsewhere ----------------------------------------------------------------------------------------
+
+
+def test_on_another_device_it_is_the_same_model():
+    model = model_of()
+    x = data()
+    twin = model.to_backend("pennylane", device="lightning.qubit")
+    losses = [
+        float(m.loss(x, generator=torch.Generator().manual_seed(0))["loss"]) for m in (model, twin)
+    ]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-9)
+    assert twin.quantum_layer.weights is model.quantum_layer.weights
+    assert twin.bottleneck.scale is model.bottleneck.scale
+    assert model.quantum_layer.backend.name == "auto"  # itself unchanged
+    assert twin.quantum_layer.backend.name == "pennylane"
+    assert {id(p) for p in twin.parameters()} == {id(p) for p in model.parameters()}
+
+
+def test_without_a_scale_too():
+    model = model_of(scale_features=False)
+    twin = model.to_backend("statevector")
+    x = data()
+    torch.testing.assert_close(twin.reconstruct(x), model.reconstruct(x), rtol=0, atol=1e-12)
+    assert twin.bottleneck is not model.bottleneck
+
+
+def test_under_shots_the_bound_is_lower_and_says_whose_it_is():
+    """Against the expectation over features that are drawn as a binomial says."""
+    model = model_of(likelihood=vq.Gaussian(0.01))
+    x = data(3)
+    shots, repeats = 50, 300
+    noisy = model.to_backend("pennylane", shots=shots)
+    assert "features from 50 shots: bounds are those of a model with a noisy decoder" in repr(noisy)
+    assert "shots" not in repr(model)
+
+    def bound(m):
+        with torch.no_grad():
+            return -np.array([
+                float(m.loss(x, generator=torch.Generator().manual_seed(s))["loss"])
+                for s in range(repeats)
+            ])  # fmt: skip
+
+    noisy_bounds = bound(noisy)
+    assert noisy_bounds.mean() < bound(model).mean()
+    expected = []
+    rng = np.random.default_rng(0)
+    with torch.no_grad():
+        for s in range(repeats):
+            mu, log_var = model.encode(x)
+            z = vq.reparameterise(mu, log_var, generator=torch.Generator().manual_seed(s))
+            p = (1 + model.quantum_layer(z).numpy()) / 2
+            o = torch.tensor(2 * rng.binomial(shots, p) / shots - 1)
+            params = model.decoder(model.bottleneck.scale * o)
+            log_px = model.likelihood.log_prob(x, params).sum(1)
+            expected.append(float((log_px - vq.gaussian_kl(mu, log_var)).mean()))
+    difference = noisy_bounds - np.array(expected)
+    assert abs(difference.mean()) < 4 * difference.std() / repeats**0.5
+
+
+def test_noise_goes_to_the_device():
+    model = model_of()
+    noise = qml.NoiseModel(
+        {qml.noise.op_in([qml.RY, qml.Rot]): qml.noise.partial_wires(qml.DepolarizingChannel, 0.2)}
+    )
+    noisy = model.to_backend("pennylane", device="default.mixed", noise=noise)
+    z = torch.randn(2, 6).double()
+    assert noisy.quantum_layer(z).norm() < 0.7 * model.quantum_layer(z).norm()
+    assert "a noisy device" in repr(noisy)
+
+
+# Files --------------------------------------------------------------------------------------------
+
+VARIANTS = [
+    {},
+    {"bottleneck": "fourier", "beta": 2.0},
+    {"bottleneck": "none", "K": 3, "likelihood": vq.Bernoulli()},
+    {"likelihood": vq.Binomial(16), "n_classes": 4, "entangler": "ring", "mirror": False},
+    {"likelihood": vq.Gaussian(0.25), "reupload": True, "scale_features": False},
+    {"likelihood": vq.Gaussian("heads", min_variance=0.01), "activation": "tanh"},
+]
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_a_model_comes_back_from_its_file(options, tmp_path):
+    model = model_of(**options)
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    back = vq.VQVAE.load(path)
+    assert not back.training
+    assert repr(back.train()) == repr(model)
+    x = (data() > 0.5).double()
+    y = torch.tensor([0, 1, 2, 3, 0]) if options.get("n_classes") else None
+    losses = [
+        m.eval().loss(x, y, generator=torch.Generator().manual_seed(0))["loss"]
+        for m in (model, back)
+    ]
+    assert torch.equal(*losses)
+
+
+def test_a_convolutional_model_too(tmp_path):
+    model = vq.VQVAE(64, 16, 4, 2, trunk="conv", image_shape=(8, 8))
+    model.save(tmp_path / "model")
+    back = vq.VQVAE.load(tmp_path / "model", backend="statevector")
+    x = torch.rand(3, 64)
+    torch.testing.assert_close(back.reconstruct(x), model.eval().reconstruct(x), rtol=0, atol=1e-6)
+    assert back.quantum_layer.backend.name == "statevector"
+
+
+def test_the_file_is_no_pickle_and_says_what_it_was_made_with(tmp_path):
+    path = tmp_path / "model"
+    model_of().save(path)
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    info = json.loads(header["__metadata__"]["info"])
+    assert info["versions"] == {"vqvae_lib": vq.__version__, "torch": torch.__version__}
+    assert info["settings"]["circuit"]["n_qubits"] == 3
+
+
+def changed(path, change):
+    """The file with its description changed, and sound otherwise."""
+    tensors, info = read_checkpoint(path)
+    change(info, tensors)
+    write_checkpoint(path, tensors, info)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda i, t: i.update(kind="history"), "holds 'history': expected a model written by"),
+        (lambda i, t: i.pop("kind"), "holds 'a checkpoint of `fit`': expected"),
+        (lambda i, t: i.update(format=9), "has format 9, made with vqvae_lib .*: this version"),
+        (lambda i, t: i["settings"].update(hidden_dim=7), "made with vqvae_lib .* does not fit"),
+        (lambda i, t: i["settings"].update(surprise=1), "does not fit: surprise: no argument"),
+        (lambda i, t: t.pop("bottleneck.layer.weights"), "does not fit: .*Missing key"),
+    ],
+)
+def test_a_file_that_does_not_fit_says_why(change, message, tmp_path):
+    path = tmp_path / "model"
+    model_of().save(path)
+    changed(path, change)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        vq.VQVAE.load(path)
+
+
+def test_no_file_and_a_damaged_one(tmp_path):
+    path = tmp_path / "model"
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        vq.VQVAE.load(path)
+    model_of().save(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ValueError, match="truncated or altered"):
+        vq.VQVAE.load(path)
+
+
+def test_a_likelihood_of_one_s_own_cannot_be_described(tmp_path):
+    class Own(vq.likelihoods.Likelihood):
+        pass
+
+    with pytest.raises(TypeError, match="likelihood is a Own, which a file cannot describe"):
+        vq.VQVAE(9, 8, 4, 2, likelihood=Own()).save(tmp_path / "model")
+
+
+# Fifty qubits -------------------------------------------------------------------------------------
+
+
+def test_the_article_s_fifty_qubits_are_exact():
+    """R^1000 to 100 numbers to 50 qubits: two features of the middle, from their own window."""
+    torch.manual_seed(0)
+    model = vq.VQVAE(1000, 20, 100, 50).double()
+    z = torch.randn(2, 100).double()
+    features = model.quantum_layer(z)
+    assert features.shape == (2, 100)
+    cone = model.circuit.light_cone(25)
+    assert len(cone) <= 8
+    window = qml.device("default.qubit", wires=list(cone))
+    weights = model.quantum_layer.weights.detach()
+    inside = set(cone)
+
+    @qml.qnode(window)
+    def run(row):
+        angles = model.circuit.angle_scale * row.reshape(50, 2)
+        for q in cone:
+            qml.Hadamard(q)
+            qml.RY(angles[q, 0], q)
+            qml.RZ(angles[q, 1], q)
+        for operation in model.circuit.operations()[1:]:
+            if hasattr(operation, "pairs"):
+                for pair in operation.pairs:
+                    if inside.issuperset(pair):
+                        qml.CNOT(pair)
+            else:
+                for q in cone:
+                    qml.Rot(*weights[operation.row, q], q)
+        return qml.expval(qml.Z(25)), qml.expval(qml.X(25))
+
+    expected = np.array([run(row) for row in z])
+    np.testing.assert_allclose(features[:, 50:52].detach(), expected, atol=1e-9)
