@@ -1,5 +1,6 @@
 """The mechanism of checks: it answers in time, in sentences, and is not fooled."""
 
+import re
 import threading
 import time
 
@@ -12,6 +13,7 @@ from vqvae_lib.course.exercises.mechanism import (
     NotAttempted,
     Right,
     Wrong,
+    as_tensor,
     call,
     expect_number,
     expect_tensor,
@@ -79,6 +81,16 @@ def test_learner_s_error_is_one_sentence_with_the_learner_s_line():
     assert "vqvae_lib" not in verdict.message
 
 
+def test_a_long_line_of_the_learner_s_is_cut():
+    def broken(x):
+        return [x, 1, 2, 3][x + 10] + sum([1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008])
+
+    (line,) = re.findall("`(.*)`", ask(doubled, broken).message)
+    assert line.startswith("return [x, 1, 2, 3][x + 10]")
+    assert line.endswith("...")
+    assert len(line) == 80
+
+
 def test_error_inside_the_check_is_a_sentence_too():
     def fragile(answer):
         """A list of numbers."""
@@ -137,6 +149,7 @@ def test_endless_answers_are_stopped(loop, monkeypatch):
     started = time.monotonic()
     verdict = ask(doubled, space["endless"])
     assert verdict.kind == "time"
+    assert "a loop without an end, or are there very many steps?" in verdict.message
     assert time.monotonic() - started < 10
 
 
@@ -182,6 +195,28 @@ def test_answers_in_place_do_not_change_the_check_s_data():
     assert torch.equal(x, torch.ones(3))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(6.0).reshape(2, 3)[::-1],
+        list(np.arange(6.0).reshape(2, 3)[::-1]),
+        list(torch.arange(6.0).reshape(2, 3).flip(0)),
+        tuple(torch.arange(6.0).reshape(2, 3).flip(0)),
+        [[3.0, 4.0, 5.0], [0.0, 1.0, 2.0]],
+        [[torch.tensor(3.0), 4.0, 5.0], [0.0, 1.0, 2.0]],
+    ],
+    ids=["backwards", "NumPy's rows", "rows", "tuple of rows", "numbers", "a tensor inside"],
+)
+def test_as_tensor_takes_arrays_and_lists(value):
+    assert as_tensor(value).tolist() == [[3.0, 4.0, 5.0], [0.0, 1.0, 2.0]]
+
+
+def test_as_tensor_gives_back_what_is_neither():
+    for value in ("two", {"a": 1}, [torch.ones(2), torch.ones(3)], [torch.ones(2), "b"]):
+        assert as_tensor(value) is value
+    assert as_tensor(np.array(2.5)).shape == ()
+
+
 def test_expect_tensor_accepts_numpy_and_names_what_is_wrong():
     assert expect_tensor(np.ones((2, 3)), (2, 3), what="x").dtype == torch.float64
     for value, kind in (
@@ -193,6 +228,21 @@ def test_expect_tensor_accepts_numpy_and_names_what_is_wrong():
     ):
         with pytest.raises(Wrong, match="x: ") as raised:
             expect_tensor(value, (2, 3), what="x")
+        assert raised.value.kind == kind
+
+
+def test_expect_tensor_says_that_numbers_are_complex():
+    with pytest.raises(Wrong, match=r"x: expected real numbers, got complex ones .*complex64"):
+        expect_tensor(torch.ones(4, dtype=torch.complex64), (4,), what="x")
+
+
+def test_expect_tensor_accepts_complex_numbers_where_asked():
+    value = expect_tensor([1j, 2.0], (2,), what="x", dtype=torch.complex128)
+    assert value.tolist() == [1j, 2.0]
+    assert expect_tensor([1.0], (1,), what="x", dtype=torch.complex128).is_complex()
+    for other, kind in (([1j], "shape"), ([1j, complex(0, float("nan"))], "not-finite")):
+        with pytest.raises(Wrong) as raised:
+            expect_tensor(other, (2,), what="x", dtype=torch.complex128)
         assert raised.value.kind == kind
 
 
@@ -219,6 +269,14 @@ def test_expect_number(recwarn):
         assert raised.value.kind == kind
 
 
+@pytest.mark.parametrize("of", [complex, np.complex128, np.complex64, np.array, torch.tensor])
+def test_expect_number_takes_a_complex_one_without_an_imaginary_part(of, recwarn):
+    assert expect_number(of(0.5 + 1e-18j), what="x") == 0.5
+    assert not recwarn.list
+    with pytest.raises(Wrong, match=r"x: a complex number, 0\.5\+0\.7j, and the answer is real"):
+        expect_number(of(0.5 + 0.7j), what="x")
+
+
 def test_recognise_names_the_mistake_or_the_largest_difference():
     truth = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
     recognise(truth.clone(), truth, [])
@@ -231,6 +289,22 @@ def test_recognise_names_the_mistake_or_the_largest_difference():
         recognise(off, truth, [])
     with pytest.raises(Wrong, match=r"^For mu = 2: expected 3.0000, got 9.0000"):
         recognise(off, truth, [], case="mu = 2")
+
+
+def test_recognise_compares_and_prints_complex_numbers():
+    truth = torch.tensor([[1.0, 2j], [3.0, 4.0]], dtype=torch.complex128)
+    recognise(truth.clone(), truth, [])
+    with pytest.raises(Wrong) as raised:
+        recognise(truth.conj(), truth, [("conjugate", truth.conj(), "conjugated")])
+    assert raised.value.kind == "conjugate"
+    with pytest.raises(Wrong, match=r"\(0, 1\): expected 0.0000\+2.0000j, got 0.0000-2.0000j"):
+        recognise(truth.conj(), truth, [])
+
+
+def test_recognise_names_no_entry_of_a_single_number():
+    for shape in ((), (1,)):
+        with pytest.raises(Wrong, match=r"^Expected 1.0000, got 3.0000\.$"):
+            recognise(torch.full(shape, 3.0).double(), torch.ones(shape), [])
 
 
 @pytest.mark.parametrize("name", ["ex_1_1", "ex_99_1", "ex_01_99", "nonsense"])

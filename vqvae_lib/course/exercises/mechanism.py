@@ -5,12 +5,12 @@ runs it, `Checks`, makes sure of the rest: it ends in time, and whatever goes wr
 a sentence, never a traceback.
 """
 
+import cmath
 import contextlib
 import ctypes
 import html
 import importlib
 import inspect
-import math
 import re
 import threading
 import traceback
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,6 +33,7 @@ __all__ = [
     "Wrong",
     "as_tensor",
     "call",
+    "describe",
     "expect_number",
     "expect_tensor",
     "recognise",
@@ -150,7 +152,7 @@ def call(function: Any, *arguments: Any) -> Any:
     if not callable(function):
         raise Wrong(
             "not-a-function",
-            _("Expected a function, got {what}.").format(what=_describe(function)),
+            _("Expected a function, got {what}.").format(what=describe(function)),
         )
     copies = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
     try:
@@ -169,25 +171,44 @@ def call(function: Any, *arguments: Any) -> Any:
 
 
 def as_tensor(value: Any) -> Any:
-    """Take NumPy's arrays and lists of numbers for tensors; give back what is neither."""
+    """Take NumPy's arrays, and lists of numbers or of rows, for tensors; give back what is neither.
+
+    NumPy's arrays are copied: torch refuses those that run backwards, such as `a[::-1]`.
+    """
     with contextlib.suppress(TypeError, ValueError, RuntimeError):
-        return torch.as_tensor(value)
+        return torch.as_tensor(value.copy() if isinstance(value, np.ndarray) else value)
+    if isinstance(value, list | tuple):
+        with contextlib.suppress(TypeError, RuntimeError):
+            return torch.stack(tuple(value))
     return value
 
 
 def expect_tensor(
-    value: Any, shape: tuple[int, ...], *, what: str, infinite: bool = False
+    value: Any,
+    shape: tuple[int, ...],
+    *,
+    what: str,
+    infinite: bool = False,
+    dtype: torch.dtype = torch.float64,
 ) -> Tensor:
-    """Give `value` as a float64 tensor of `shape`, or say what it is instead.
+    """Give `value` as a tensor of `shape` and `dtype`, or say what it is instead.
 
-    It must be finite; with `infinite`, -infinity may stand in it, as in a log-density.
+    It must be finite; with `infinite`, -infinity may stand in it, as in a log-density. Complex
+    numbers are accepted, and real ones taken for such, only where `dtype` is complex.
     """
     value = as_tensor(value)
-    if not isinstance(value, Tensor) or value.is_complex():
+    if not isinstance(value, Tensor):
         raise Wrong(
             "type",
             _("{what}: expected a tensor of shape {shape}, got {got}.").format(
-                what=what, shape=shape, got=_describe(value)
+                what=what, shape=shape, got=describe(value)
+            ),
+        )
+    if value.is_complex() and not dtype.is_complex:
+        raise Wrong(
+            "type",
+            _("{what}: expected real numbers, got complex ones (dtype {dtype}).").format(
+                what=what, dtype=str(value.dtype).removeprefix("torch.")
             ),
         )
     if tuple(value.shape) != shape:
@@ -197,7 +218,7 @@ def expect_tensor(
                 what=what, shape=shape, got=tuple(value.shape)
             ),
         )
-    value = value.detach().double()
+    value = value.detach().to(dtype)
     if infinite and (value.isnan() | value.isposinf()).any():
         raise Wrong("not-finite", _("{what}: holds NaN or +infinity.").format(what=what))
     if not infinite and not value.isfinite().all():
@@ -211,15 +232,31 @@ def expect_number(value: Any, *, what: str) -> float:
         if isinstance(value, str | bytes):  # Python would read "0.3" as a number
             raise TypeError
         # Without `detach`, torch warns of a number that a slope could be taken of.
-        number = float(value.detach() if isinstance(value, Tensor) else value)
+        number = complex(value.detach() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(
             "type",
-            _("{what}: expected a number, got {got}.").format(what=what, got=_describe(value)),
+            _("{what}: expected a number, got {got}.").format(what=what, got=describe(value)),
         ) from None
-    if not math.isfinite(number):
+    if not cmath.isfinite(number):
         raise Wrong("not-finite", _("{what}: is not finite.").format(what=what))
-    return number
+    if abs(number.imag) >= 1e-6:  # below, what rounding leaves
+        raise Wrong(
+            "complex",
+            _("{what}: a complex number, {number:.4g}, and the answer is real.").format(
+                what=what, number=number
+            ),
+        )
+    return number.real
+
+
+def describe(value: Any) -> str:
+    """Say what `value` is, in a few words."""
+    if isinstance(value, Tensor):
+        return _("a tensor of shape {shape}").format(shape=tuple(value.shape))
+    if isinstance(value, torch.nn.Module):
+        return _("a model of type {type}").format(type=type(value).__name__)
+    return f"{type(value).__name__} {_cut(' '.join(repr(value).split()), 40)}"
 
 
 def recognise(
@@ -230,7 +267,7 @@ def recognise(
     Parameters
     ----------
     value, truth : Tensor
-        The answer and the right value, of one shape.
+        The answer and the right value, of one shape; complex, if the answer may be.
     mistakes : list of (kind, Tensor, message)
         What likely mistakes would give.
     case : str
@@ -238,7 +275,7 @@ def recognise(
     """
 
     def close(other: Tensor) -> bool:
-        return torch.allclose(value, other.double(), rtol=1e-3, atol=1e-4)
+        return torch.allclose(value, other.to(value.dtype), rtol=1e-3, atol=1e-4)
 
     if close(truth):
         return
@@ -249,10 +286,12 @@ def recognise(
     numbers = {
         "case": case,
         "index": tuple(int(i) for i in torch.unravel_index(torch.tensor(worst), truth.shape)),
-        "expected": float(truth.flatten()[worst]),
-        "got": float(value.flatten()[worst]),
+        "expected": truth.flatten()[worst].item(),
+        "got": value.flatten()[worst].item(),
     }
     text = _("The largest difference is at entry {index}: expected {expected:.4f}, got {got:.4f}.")
+    if truth.numel() == 1:
+        text = _("Expected {expected:.4f}, got {got:.4f}.")
     if case:
         text = _("For {case}: expected {expected:.4f}, got {got:.4f}.")
     raise Wrong("value", text.format(**numbers))
@@ -317,7 +356,9 @@ def _in_time(judge: Callable[[], Verdict], *, limit: float) -> Verdict:
             thread.join(0.1)
     if verdicts:
         return verdicts[0]
-    message = _("Stopped after {limit:g} s: is there a loop without an end?").format(limit=limit)
+    message = _(
+        "Stopped after {limit:g} s: is there a loop without an end, or are there very many steps?"
+    ).format(limit=limit)
     if thread.is_alive():
         message += " " + _("It is still running: restart the kernel.")
     return Verdict("wrong", message, "time")
@@ -329,7 +370,7 @@ def _say_error(error: BaseException) -> str:
     line = own[0].line if own and own[0].line else ""
     said = f"{type(error).__name__}: {error}".strip().rstrip(".")
     if line:
-        return _("Your code raised {said}, at `{line}`.").format(said=said, line=line)
+        return _("Your code raised {said}, at `{line}`.").format(said=said, line=_cut(line, 80))
     return _("Your code raised {said}.").format(said=said)
 
 
@@ -353,10 +394,5 @@ def _is_own(frame: traceback.FrameSummary) -> bool:
     return not path.is_relative_to(_LIBRARY) and not _PACKAGES & set(path.parts)
 
 
-def _describe(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return _("a tensor of shape {shape}").format(shape=tuple(value.shape))
-    if isinstance(value, torch.nn.Module):
-        return _("a model of type {type}").format(type=type(value).__name__)
-    text = " ".join(repr(value).split())
-    return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
