@@ -54,6 +54,21 @@ def test_states_are_pennylanes(parts):
         np.testing.assert_allclose(carried.numpy(), run(row, "space", first), atol=1e-12)
 
 
+def test_features_are_those_of_the_state_before_the_measurement(parts):
+    """⟨Z⟩ and ⟨X⟩ of each qubit, from PennyLane's matrices."""
+    layer, encoder, space, decoder, z = parts
+    states = decoder.before_measurement(space(encoder(z), z)).detach().numpy()
+    observables = [
+        qml.matrix({"Z": qml.Z, "X": qml.X}[o](q), wire_order=range(layer.circuit.n_qubits))
+        for q in range(layer.circuit.n_qubits)
+        for o in layer.circuit.readout
+    ]
+    expected = np.stack(
+        [(states.conj() * (states @ seen.T)).sum(1).real for seen in observables], 1
+    )
+    np.testing.assert_allclose(layer(z).detach(), expected, atol=1e-12)
+
+
 def test_gradients_pass_through_the_parts(parts):
     layer, encoder, space, decoder, z = parts
     decoder(space(encoder(z), z)).square().sum().backward()

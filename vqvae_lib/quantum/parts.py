@@ -100,7 +100,11 @@ class QuantumDecoder(_Part):
 
     name, place = "decoder", 2
 
+    def before_measurement(self, state: Tensor) -> Tensor:
+        """Carry out V alone: states (B, 2**n) to states."""
+        return self._run(None, state)
+
     def __call__(self, state: Tensor) -> Tensor:
         """Measure states (B, 2**n): features (B, m), expectation values between -1 and 1."""
-        state = self._run(None, state)
+        state = self.before_measurement(state)
         return measure(state, range(self.circuit.n_qubits), self.circuit.readout)
