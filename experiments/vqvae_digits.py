@@ -60,11 +60,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "CZ": {"gate": "CZ"},
 }
 
-# Every arm has twelve candidates: three learning rates, times four of what it can choose besides,
-# the scale of its angles or, without angles, the size of the batch.
-RATES = (2e-3, 4e-3, 8e-3)
-SCALES = (0.1, 0.2, 0.3, 0.5)
-BATCHES = (16, 32, 64, 128)
+# Every arm has six candidates: two learning rates, times three of what it can choose besides, the
+# scale of its angles or, without angles, the size of the batch.
+RATES = (4e-3, 8e-3)
+SCALES = (0.1, 0.3, 0.5)
+BATCHES = (32, 64, 128)
 WITH_ANGLES = ("quantum", "separable", "frozen", "fourier", "tanh")
 WITHOUT = ("none", "linear", "mlp")
 HYBRID_AS_USUAL = "quantum, usual settings"
