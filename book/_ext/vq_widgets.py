@@ -9,17 +9,15 @@ from pathlib import Path
 
 from docutils import nodes
 
-ROOT = Path(__file__).resolve().parents[2]
-MODULES = ROOT / "vqvae_lib" / "course" / "widgets"
+from vqvae_lib.course.widgets import base
+
 HOST = Path(__file__).with_name("widget_host.js")
 SCRIPT = "widgets.js"
 
 
 def sources():
-    """Text of each module, by the widget's name: behind the helpers that all modules share."""
-    texts = {path.stem: path.read_text("utf-8") for path in sorted(MODULES.glob("*.js"))}
-    shared = texts.pop("shared")
-    return {name: shared + text for name, text in texts.items()}
+    """Text of each module, by the widget's name."""
+    return {name: base.source(name) for name in base.modules()}
 
 
 def bundle(modules, host):

@@ -35,6 +35,9 @@ CELLS = {
     "compression": "states = vq.amplitude_states(torch.rand(50, 64))\n"
     "compression = Compression(states, states[:4], image_shape=(8, 8), alt='Digits.', kept=3)\n"
     "compression",
+    "hybrid": "vqvae = vq.VQVAE(64, 16, 2, 2)\n"
+    "hybrid = QuantumPlane(vqvae, torch.randn(50, 2), torch.arange(50) % 10,\n"
+    "                      image_shape=(8, 8), alt='A plane and two qubits.')\nhybrid",
     "panel": "def double(number):\n    print('twice is', 2 * number)\n\n"
     "Workbench(double, number=[20, 21])",
     "end": "print('all cells done')",
@@ -128,7 +131,7 @@ def test_a_gate_pressed_on_the_sphere_is_known_to_python(opened):
 
 @pytest.mark.parametrize(
     ("name", "trait"),
-    [("pair", "angles"), ("fourier", "weights"), ("compression", "kept")],
+    [("pair", "angles"), ("fourier", "weights"), ("compression", "kept"), ("hybrid", "z")],
 )
 def test_a_slider_moved_is_known_to_python(opened, name, trait):
     before = in_python(opened, f"{name}.{trait}")

@@ -20,6 +20,7 @@ from vqvae_lib.course.widgets import (
     GaussianKL,
     LatentPlane,
     LatentPlanes,
+    QuantumPlane,
     TwoQubits,
 )
 
@@ -33,6 +34,15 @@ def plane(seed, **settings):
     labels = torch.arange(60) % 10
     return LatentPlane(
         model.decoder, torch.randn(60, 2), labels, image_shape=(8, 8), alt="A plane.", **settings
+    )
+
+
+def hybrid():
+    torch.manual_seed(0)
+    model = vq.VQVAE(64, 16, 2, 2, entangler="ring", angle_scale=1.0, readout="ZX")
+    labels = torch.arange(60) % 10
+    return QuantumPlane(
+        model, torch.randn(60, 2), labels, image_shape=(8, 8), alt="A plane and two qubits."
     )
 
 
@@ -61,10 +71,11 @@ def figures():
             },
             alt="Two planes with numerals.",
         ),
+        "quantum": hybrid(),
     }
 
 
-KINDS = ["kl", "beta", "planes", "bloch", "two", "fourier", "compression"]
+KINDS = ["kl", "beta", "planes", "bloch", "two", "fourier", "compression", "quantum"]
 
 
 @pytest.fixture
@@ -88,7 +99,7 @@ def test_it_starts_fits_and_is_accessible(opened, kind, width, scheme):
     visit.assert_accessible()
 
 
-@pytest.mark.parametrize("kind", ["kl", "beta", "two", "fourier"])
+@pytest.mark.parametrize("kind", ["kl", "beta", "two", "fourier", "quantum"])
 def test_drawings_follow_the_width_and_the_colours(opened, kind):
     page = opened(kind, width=1000).page
     drawing = page.locator(".vq-widget svg[role=img]").first

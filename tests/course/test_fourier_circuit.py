@@ -196,7 +196,8 @@ def test_every_text_comes_from_the_catalogue_and_is_used(monkeypatch):
 
 
 def test_the_script_knows_no_rule_of_the_circuit():
-    script = (base.HERE / "fourier_circuit.js").read_text("utf-8")
+    script = base.source("fourier_circuit")
+    assert "function evolve" in script
     for word in ("ring", "brickwork", "reupload", "mirror"):
         assert not re.search(rf"\b{word}\b", script), word
 

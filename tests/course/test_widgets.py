@@ -149,6 +149,15 @@ def test_book_and_jupyterlab_load_the_same_text(model):
         assert widget._esm.startswith((base.HERE / "shared.js").read_text("utf-8"))
 
 
+def test_a_module_stands_behind_the_parts_that_it_needs():
+    def text(name):
+        return (base.HERE / f"{name}.js").read_text("utf-8")
+
+    assert base.source("beta_slider") == text("shared") + text("beta_slider")
+    parts = ["shared", "network", "plane", "latent_plane"]
+    assert base.source("latent_plane") == "".join(map(text, parts))
+
+
 @needs_node
 @pytest.mark.parametrize("module", sorted(vq_widgets.sources()))
 def test_modules_are_whole_behind_the_shared_text(module):

@@ -36,5 +36,5 @@ def assert_words_are_used(module, monkeypatch, computed=()):
     monkeypatch.setattr(module, "_", lambda message: f"translated {message}")
     words = module._words()
     assert all(text.startswith("translated ") for text in words.values())
-    script = (base.HERE / f"{module.__name__.rsplit('.', 1)[1]}.js").read_text("utf-8")
+    script = base.source(module.__name__.rsplit(".", 1)[1])
     assert set(re.findall(r"\bwords\.(\w+)", script)) | set(computed) == set(words)

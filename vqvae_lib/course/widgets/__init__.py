@@ -7,6 +7,7 @@ from vqvae_lib.course.widgets.compression import Compression
 from vqvae_lib.course.widgets.fourier_circuit import FourierCircuit
 from vqvae_lib.course.widgets.gaussian_kl import GaussianKL
 from vqvae_lib.course.widgets.latent_plane import LatentPlane, LatentPlanes
+from vqvae_lib.course.widgets.quantum_plane import QuantumPlane
 from vqvae_lib.course.widgets.two_qubits import TwoQubits
 from vqvae_lib.course.widgets.workbench import Workbench
 
@@ -19,6 +20,7 @@ __all__ = [
     "GaussianKL",
     "LatentPlane",
     "LatentPlanes",
+    "QuantumPlane",
     "TwoQubits",
     "Workbench",
 ]

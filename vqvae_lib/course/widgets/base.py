@@ -16,21 +16,36 @@ import traitlets
 __all__ = ["CourseWidget"]
 
 HERE = Path(__file__).parent
+NEEDS = "// needs: "
 
 
 def source(module: str) -> str:
-    """Text of a module as a browser loads it: behind the helpers that all modules share.
+    """Text of a module as a browser loads it: behind what all share, and the parts it needs.
 
-    It is loaded out of a string, from where an ES module cannot import a file beside it.
+    It is loaded out of a string, from where an ES module cannot import a file beside it. So a
+    module names its parts in its first line: ``// needs: network simulator``.
     """
-    return "".join((HERE / f"{name}.js").read_text("utf-8") for name in ("shared", module))
+    text = _read(module)
+    first = text.partition("\n")[0]
+    needed = first.removeprefix(NEEDS).split() if first.startswith(NEEDS) else []
+    return "".join([*map(_read, ("shared", *needed)), text])
+
+
+def modules() -> list[str]:
+    """Names of the modules; the other scripts here are parts of them, and draw no figure."""
+    names = sorted(path.stem for path in HERE.glob("*.js"))
+    return [name for name in names if "export default" in _read(name)]
+
+
+def _read(name: str) -> str:
+    return (HERE / f"{name}.js").read_text("utf-8")
 
 
 class CourseWidget(anywidget.AnyWidget):
     """Base of the interactive figures.
 
-    A subclass says `module = "name"` (the file `name.js` beside it, run behind `shared.js`),
-    declares its traits with `sync=True`, and names in `shown` the few that its `repr` shows.
+    A subclass says `module = "name"` (the file `name.js` beside it, see `source`), declares its
+    traits with `sync=True`, and names in `shown` the few that its `repr` shows.
     """
 
     module: ClassVar[str]

@@ -1,10 +1,10 @@
+// needs: sphere
 // One qubit on the Bloch sphere. Every gate is a turn about an axis: the arrow turns by the gate's
 // angle, the two amplitudes by half of it.
 
 const LIMIT = 24; // gates
 const [LOW, HIGH, STEP] = [-180, 180, 5]; // of the slider, in degrees
 const PATHS = 3; // of so many last gates the paths are drawn
-const [X, Y, Z] = [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
 
 /** The axis that each gate turns about, and by how much; without degrees, the slider says it. */
 const GATES = {
@@ -54,17 +54,6 @@ export const run = (gates) => states(gates).at(-1);
 export const bloch = ([a, b, c, d]) =>
   [2 * (a * c + b * d), 2 * (a * d - b * c), a * a + b * b - c * c - d * d];
 
-/** How a point is seen, in units of the radius: to the right, up, and towards the eye. */
-export function project([x, y, z], { azimuth, elevation }) {
-  const [a, e] = [azimuth, elevation].map((degrees) => (degrees * Math.PI) / 180);
-  const along = x * Math.cos(a) + y * Math.sin(a);
-  return [
-    y * Math.cos(a) - x * Math.sin(a),
-    z * Math.cos(e) - along * Math.sin(e),
-    z * Math.sin(e) + along * Math.cos(e),
-  ];
-}
-
 /** Degrees, also as a multiple of π where that says more: 90° = π/2. */
 export function written(degrees) {
   if (!degrees) return "0°";
@@ -82,24 +71,10 @@ function complex(a, b) {
 
 const nameOf = ([name, angle]) => (GATES[name].degrees ? name : `${name}(${short(angle)}°)`);
 
-/** Points of a circle around two axes, and of a line along one. */
-const circle = (one, other) => Array.from({ length: 97 }, (_, i) => {
-  const t = (i * Math.PI) / 48;
-  return one.map((value, k) => value * Math.cos(t) + other[k] * Math.sin(t));
-});
-const straight = (axis, far) => [-far, -0.01, 0.01, far].map((at) => axis.map((value) => at * value));
-
-/** The points of a curve, cut where it passes from the front of the sphere to its back. */
-function pieces(points) {
-  const found = [];
-  points.forEach((point, i) => {
-    const back = point[2] < -1e-9;
-    if (found.at(-1)?.back === back) found.at(-1).points.push(point);
-    // The pieces meet.
-    else found.push({ back, points: i ? [points[i - 1], point] : [point] });
-  });
-  return found;
-}
+// The ends of the axes and their names: those that matter more come first.
+const ENDS = [["z", "|0⟩", Z, 1], ["", "|1⟩", Z, -1], ["x", "|+⟩", X, 1], ["y", "|+i⟩", Y, 1],
+  ["", "|−⟩", X, -1], ["", "|−i⟩", Y, -1]];
+const ROOM = { most: 118, beside: 38, above: 34 };
 
 const STYLE = `
 .vq-bloch { display: flex; flex-wrap: wrap; gap: .8rem 1.8rem; }
@@ -147,53 +122,6 @@ function render({ model, el }) {
   let refused = false; // the last press: there are too many gates
   const colour = (name) => COLOURS[name][+isDark(root)];
 
-  /** What draws on the sphere: the place of a point on the screen, and lines through points. */
-  function pencil() {
-    const width = sphere.getBoundingClientRect().width || 320;
-    const radius = Math.min(118, (width / 2 - 38) / 1.1);
-    const [cx, cy] = [width / 2, radius + 34];
-    sphere.setAttribute("viewBox", `0 0 ${width} ${2 * cy}`);
-    sphere.setAttribute("height", 2 * cy);
-    const seen = (point) => {
-      const [right, up, near] = project(point, view);
-      return [cx + radius * right, cy - radius * up, near];
-    };
-    const line = (points, attributes) =>
-      shape("g", { fill: "none", ...attributes },
-        ...pieces(points.map(seen)).map(({ back, points: some }) =>
-          shape("path", { d: path(some), ...(back && { "stroke-dasharray": "3 3", opacity: 0.6 }) })));
-    return { seen, line, radius, cx, cy };
-  }
-
-  /** The ball, its equator, two meridians and the three axes. */
-  function drawBall({ line, radius, cx, cy }) {
-    const thin = { stroke: "currentColor", opacity: 0.35 };
-    const clear = { ...thin, opacity: 0.7 };
-    return [
-      shape("circle", { cx, cy, r: radius, fill: "currentColor", "fill-opacity": 0.04,
-        stroke: "currentColor", "stroke-opacity": 0.6 }),
-      line(circle(X, Z), thin), line(circle(Y, Z), thin), line(circle(X, Y), clear),
-      ...[X, Y, Z].map((axis) => line(straight(axis, 1.1), clear)),
-    ];
-  }
-
-  /** The names of the axes' ends; one that would cover another is left out. */
-  function drawNames({ seen, cx, cy }) {
-    const ends = [["z", "|0⟩", Z, 1], ["", "|1⟩", Z, -1], ["x", "|+⟩", X, 1], ["y", "|+i⟩", Y, 1],
-      ["", "|−⟩", X, -1], ["", "|−i⟩", Y, -1]];
-    const kept = [];
-    return ends.flatMap(([letter, state, axis, sign]) => {
-      const [x, y] = seen(axis.map((value) => 1.1 * sign * value));
-      const far = Math.hypot(x - cx, y - cy) || 1;
-      const [left, top] = [x + (20 * (x - cx)) / far, y + (13 * (y - cy)) / far];
-      if (kept.some((other) => Math.abs(other[0] - left) < 42 && Math.abs(other[1] - top) < 17)) return [];
-      kept.push([left, top]);
-      const axisName = shape("tspan", { "font-style": "italic", "font-weight": 400 }, letter);
-      return shape("text", { class: "vq-halo", x: left, y: top + 5, "text-anchor": "middle" },
-        ...(letter ? [axisName, " "] : []), state);
-    });
-  }
-
   /** The path of a gate from the state before it, where a ring stands. Older paths are fainter. */
   function drawPath({ seen, line }, gate, before, age) {
     const points = Array.from({ length: 49 }, (_, i) =>
@@ -204,35 +132,18 @@ function render({ model, el }) {
       shape("circle", { cx, cy, r: 3.5, fill: "none", ...ink, "stroke-width": 1.5 })];
   }
 
-  /** The arrow of the state. Where it points to the back it is dashed, with an open head. */
-  function drawArrow({ seen, cx, cy }, tip) {
-    const [x, y, near] = seen(tip);
-    const long = Math.hypot(x - cx, y - cy);
-    const back = near < -1e-9;
-    const ink = { stroke: colour("blue"), "stroke-width": 3, "stroke-linejoin": "round",
-      fill: back ? "var(--vq-paper, var(--jp-layout-color0, Canvas))" : colour("blue") };
-    // Seen from one of its ends, an arrow is a dot.
-    if (long < 14) return [shape("circle", { class: "vq-tip", cx: x, cy: y, r: 6, ...ink })];
-    const [u, v] = [(x - cx) / long, (y - cy) / long];
-    const [left, right] = [-5, 5].map((side) => [x - 12 * u - side * v, y - 12 * v + side * u]);
-    const shaft = path([[cx, cy], [x - 11 * u, y - 11 * v]]);
-    return [
-      shape("path", { d: shaft, ...ink, ...(back && { "stroke-dasharray": "5 3" }) }),
-      shape("path", { class: "vq-tip", d: `${path([left, [x, y], right])}Z`, ...ink, "stroke-width": 1.5 }),
-    ];
-  }
-
   function drawSphere() {
     const gates = model.get("gates");
     const passed = states(gates);
-    const pen = pencil();
+    const pen = pencil(sphere, view, ROOM);
     const first = Math.max(0, gates.length - PATHS);
     const paths = gates.slice(first).flatMap((gate, i, { length }) =>
       drawPath(pen, gate, passed[first + i], length - 1 - i));
     const axes = gates.slice(-1).map(([name]) =>
       pen.line(straight(GATES[name].axis, 1), { stroke: colour("purple"), "stroke-width": 2.5 }));
     sphere.replaceChildren(...drawBall(pen), ...axes, ...paths,
-      ...drawArrow(pen, bloch(passed.at(-1))), ...drawNames(pen));
+      ...drawArrow(pen, bloch(passed.at(-1)), colour("blue")),
+      ...drawNames(pen, ENDS, { out: [20, 13], apart: [42, 17] }));
   }
 
   /** The two probabilities, as bars with numbers. */

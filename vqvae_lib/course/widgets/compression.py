@@ -1,6 +1,5 @@
 """Compression: how much of images is lost, against the qubits that a circuit keeps of them."""
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -10,6 +9,7 @@ import traitlets
 from torch import Tensor
 
 from vqvae_lib.course.widgets.base import CourseWidget
+from vqvae_lib.course.widgets.described import float16
 from vqvae_lib.course.words import _
 
 __all__ = ["Compression"]
@@ -84,8 +84,8 @@ class Compression(CourseWidget):
         n = D.bit_length() - 1
         super().__init__(
             eigenvalues=eigenvalues,
-            eigenvectors=_float16(eigenvectors),
-            images=_float16(images),
+            eigenvectors=float16("eigenvectors: a number", eigenvectors),
+            images=float16("shown: a number", images),
             image_shape=[int(side) for side in image_shape],
             trained=_points(trained or {}, n, eigenvalues),
             kept=_whole("kept", kept, n),
@@ -185,11 +185,6 @@ def _points(
                 )
             points.append([int(kept), layers, round(p0, 6)])
     return points
-
-
-def _float16(tensor: Tensor) -> str:
-    """Little-endian float16 bytes as base64."""
-    return base64.b64encode(tensor.numpy().astype("<f2").tobytes()).decode()
 
 
 def _words() -> dict[str, str]:

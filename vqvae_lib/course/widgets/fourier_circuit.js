@@ -1,75 +1,6 @@
-// Angles in, Fourier series out. A small circuit is run here gate by gate, along one latent coordinate;
-// the curve of a feature and its spectrum are drawn. The circuit's list of operations comes from the
-// library: this module knows the gates, and no rule of where they stand.
-
-/** Rotations by an angle t, from c = cos(t/2) and s = sin(t/2): four entries [re, im], row by row. */
-const ROTATIONS = {
-  RX: (c, s) => [[c, 0], [0, -s], [0, -s], [c, 0]],
-  RY: (c, s) => [[c, 0], [-s, 0], [s, 0], [c, 0]],
-  RZ: (c, s) => [[c, -s], [0, 0], [0, 0], [c, s]],
-};
-const ROT = ["RZ", "RY", "RZ"]; // in the order in which they act, by φ, θ, ω
-
-/** The bit of a basis state's number that belongs to a qubit: qubit 0 is the first digit. */
-const bitOf = (state, qubit) => state.re.length >> (qubit + 1);
-
-function rotate({ re, im }, axis, angle, bit) {
-  const [a, b, c, d] = ROTATIONS[axis](Math.cos(angle / 2), Math.sin(angle / 2));
-  for (let i = 0; i < re.length; i++) {
-    if (i & bit) continue;
-    const j = i | bit;
-    const [x, y, u, v] = [re[i], im[i], re[j], im[j]];
-    re[i] = a[0] * x - a[1] * y + b[0] * u - b[1] * v;
-    im[i] = a[0] * y + a[1] * x + b[0] * v + b[1] * u;
-    re[j] = c[0] * x - c[1] * y + d[0] * u - d[1] * v;
-    im[j] = c[0] * y + c[1] * x + d[0] * v + d[1] * u;
-  }
-}
-
-function entangle({ re, im }, gate, control, target) {
-  for (let i = 0; i < re.length; i++) {
-    if (!(i & control) || !(i & target)) continue;
-    if (gate === "CZ") [re[i], im[i]] = [-re[i], -im[i]];
-    else for (const part of [re, im]) [part[i], part[i ^ target]] = [part[i ^ target], part[i]];
-  }
-}
-
-function expectation({ re, im }, observable, bit) {
-  let sum = 0;
-  for (let i = 0; i < re.length; i++) {
-    if (i & bit) continue;
-    const j = i | bit;
-    sum += observable === "X"
-      ? 2 * (re[i] * re[j] + im[i] * im[j])
-      : re[i] ** 2 + im[i] ** 2 - re[j] ** 2 - im[j] ** 2;
-  }
-  return sum;
-}
-
-/** The qubit and the observable of feature k. */
-const measured = ({ readout }, k) => [Math.floor(k / readout.length), readout[k % readout.length]];
-
-/** Feature k of a latent vector z, with weights (layers, n, 3). */
-export function feature(circuit, weights, z, k) {
-  const { n, initial, embedding, scale, gate, operations } = circuit;
-  const state = { re: new Float64Array(2 ** n), im: new Float64Array(2 ** n) };
-  if (initial === "superposition") state.re.fill(2 ** (-n / 2));
-  else state.re[0] = 1;
-  const turn = (axes, angleOf) => {
-    for (let qubit = 0; qubit < n; qubit++) {
-      axes.forEach((axis, i) => rotate(state, axis, angleOf(qubit, i), bitOf(state, qubit)));
-    }
-  };
-  for (const [kind, value] of operations) {
-    if (kind === "embed") turn(embedding, (qubit, i) => scale * z[qubit * embedding.length + i]);
-    if (kind === "rotate") turn(ROT, (qubit, i) => weights[value][qubit][i]);
-    if (kind === "entangle") {
-      for (const pair of value) entangle(state, gate, ...pair.map((qubit) => bitOf(state, qubit)));
-    }
-  }
-  const [qubit, observable] = measured(circuit, k);
-  return expectation(state, observable, bitOf(state, qubit));
-}
+// needs: simulator
+// Angles in, Fourier series out. A small circuit is run along one latent coordinate; the curve of a
+// feature and its spectrum are drawn.
 
 /** Feature k at `count` equally spaced values of coordinate j, through one period from −π/|a|. */
 export function sample(circuit, weights, j, k, count) {
@@ -95,8 +26,6 @@ export function randomAngles(weights, seed) {
 }
 const every = (weights, angle) => weights.map((layer) => layer.map((gate) => gate.map(angle)));
 
-const subscript = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
-
 const SAMPLES = 128; // of the drawn curve, and of its spectrum
 const BEFORE = { fill: "none", stroke: "currentColor", "stroke-width": 1.4, "stroke-dasharray": "5 4" };
 
@@ -104,9 +33,9 @@ const STYLE = `
 .vq-fourier { display: flex; flex-wrap: wrap; gap: 1.2rem 1.8rem; }
 .vq-fourier .vq-plots { flex: 1.7 1 280px; min-width: 0; }
 .vq-fourier .vq-controls { flex: 1 1 220px; min-width: 0; }
-.vq-fourier fieldset { border: 0; margin: 0 0 .9rem; padding: 0; min-width: 0; font-size: .9em; }
-.vq-fourier legend { float: none; font-size: 1em; font-weight: 600; margin: 0; padding: 0; }
-.vq-fourier fieldset label { font-size: 1em; margin-top: .5rem; }
+.vq-fourier fieldset { margin: 0 0 .9rem; }
+.vq-fourier legend { font-weight: 600; }
+.vq-fourier fieldset label { margin-top: .5rem; }
 .vq-fourier .vq-row { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; }
 .vq-fourier .vq-row label { margin-top: .3rem; }
 .vq-fourier .vq-plots p:not(:first-child) { margin-top: .7rem; }
@@ -187,20 +116,15 @@ function render({ model, el }) {
       line(shown.samples, { class: "vq-curve", stroke: COLOURS.blue[+dark], "stroke-width": 2.4 }));
   }
 
-  function sayCurve({ scale, z }) {
+  function sayCurve(circuit) {
+    const { scale, z } = circuit;
     const others = z.filter((_, i) => i !== j).map(short);
-    const said = [fill(words.curve, { feature: featureName(), coordinate })];
+    const said = [fill(words.curve, { feature: featureName(circuit, k), coordinate })];
     if (Math.abs(scale) !== 1) said.push(fill(words.scale, { scale: short(Math.abs(scale)) }));
     if (others.length) said.push(fill(words.others, { others: [...new Set(others)].join(", ") }));
     caption.textContent = said.join(" ");
     const [low, high] = [Math.min, Math.max].map((extreme) => fixed(extreme(...shown.samples), 3));
     drawings[0].setAttribute("aria-label", `${caption.textContent} ${fill(words.range, { low, high })}`);
-  }
-
-  /** The feature as it is written: ⟨Z₀⟩. */
-  function featureName() {
-    const [qubit, observable] = measured(circuits[model.get("chosen")], k);
-    return `⟨${observable}${subscript(qubit)}⟩`;
   }
 
   function drawSpectrum({ degree }, dark) {

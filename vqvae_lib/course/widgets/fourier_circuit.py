@@ -9,8 +9,9 @@ import traitlets
 from torch import Tensor
 
 from vqvae_lib.course.widgets.base import CourseWidget
+from vqvae_lib.course.widgets.described import describe_circuit, numbers
 from vqvae_lib.course.words import _
-from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Operation, Rotate
+from vqvae_lib.quantum.circuit import Circuit, Embed
 
 __all__ = ["FourierCircuit"]
 
@@ -91,12 +92,12 @@ class FourierCircuit(CourseWidget):
             _check(title, circuit, feature, coordinate)
             shape = circuit.weight_shape
             if weights and title in weights:
-                start = _array(f"weights[{title!r}]", weights[title], shape)
+                start = numbers(f"weights[{title!r}]", weights[title], shape)
             else:
                 start = _draw(shape, seed)
             at = torch.zeros(circuit.latent_dim or 0, dtype=torch.float64)
             if z and title in z:
-                at = _array(f"z[{title!r}]", z[title], tuple(at.shape))
+                at = numbers(f"z[{title!r}]", z[title], tuple(at.shape))
             parts.append(_part(title, circuit, at))
             # A turn by 2π changes the sign of the whole state, and nothing that is measured.
             turns = [math.remainder(angle, 2 * math.pi) for angle in start.flatten().tolist()]
@@ -146,16 +147,6 @@ def _check(title: str, circuit: object, feature: int, coordinate: int) -> None:
             )
 
 
-def _array(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:
-    """Give an array as a tensor of doubles, if it has this shape and is finite."""
-    array = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
-    if array.shape != shape:
-        raise ValueError(f"{name}: expected shape {shape}, got {tuple(array.shape)}")
-    if not array.isfinite().all():
-        raise ValueError(f"{name}: expected finite numbers, and one is not")
-    return array
-
-
 def _draw(shape: tuple[int, ...], seed: int) -> Tensor:
     """Draw angles from -π to π, in steps that the sliders have."""
     generator = torch.Generator().manual_seed(int(seed))
@@ -169,30 +160,13 @@ def _degree(circuit: Circuit) -> int:
 
 
 def _part(title: str, circuit: Circuit, z: Tensor) -> dict[str, Any]:
-    """Describe a circuit by what happens to its qubits, one step after the other."""
-    return {
+    """Describe a circuit, and what the figure says of it."""
+    return describe_circuit(circuit) | {
         "title": title,
-        "n": circuit.n_qubits,
-        "initial": circuit.initial,
-        "embedding": str(circuit.embedding).split("+"),
-        "scale": circuit.angle_scale,
-        "gate": circuit.gate,
-        "operations": [_spell(operation) for operation in circuit.operations()],
-        "readout": circuit.readout,
         "space": circuit.space_layers,
         "degree": _degree(circuit),
         "z": z.tolist(),
     }
-
-
-def _spell(operation: Operation) -> list[Any]:
-    match operation:
-        case Rotate(row):
-            return ["rotate", row]
-        case Entangle(pairs):
-            return ["entangle", [list(pair) for pair in pairs]]
-        case _:
-            return ["embed"]
 
 
 def _words() -> dict[str, str]:

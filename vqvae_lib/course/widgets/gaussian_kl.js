@@ -46,9 +46,8 @@ const STYLE = `
 .vq-kl .vq-plots p:first-child { margin-top: 0; }
 .vq-kl .vq-readout { margin: .9rem 0; font-variant-numeric: tabular-nums; }
 .vq-kl .vq-readout p { margin: .15rem 0; }
-.vq-kl fieldset { border: 0; margin: .6rem 0 0; padding: 0; font-size: .9em; }
-.vq-kl legend { float: none; font-size: 1em; margin: 0; padding: 0; }
-.vq-kl fieldset label { display: inline-block; font-size: 1em; margin: .1rem 1.2rem 0 0; }
+.vq-kl fieldset { margin-top: .6rem; }
+.vq-kl fieldset label { display: inline-block; margin: .1rem 1.2rem 0 0; }
 .vq-kl .vq-part { display: flex; gap: .5rem; align-items: center; margin: .15rem 0; }
 .vq-kl .vq-part svg { width: 26px; flex: none; }
 `;

@@ -1,32 +1,112 @@
 """The latent plane: drag a point, see the digit that the decoder draws there."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 import traitlets
 from torch import Tensor, nn
 
 from vqvae_lib.course.widgets.base import CourseWidget
+from vqvae_lib.course.widgets.described import describe_network
 from vqvae_lib.course.words import _
 
 __all__ = ["LatentPlane", "LatentPlanes"]
 
-ACTIVATIONS = {
-    nn.GELU: "gelu",
-    nn.ReLU: "relu",
-    nn.Sigmoid: "sigmoid",
-    nn.SiLU: "silu",
-    nn.Tanh: "tanh",
-}
 # Dots: enough to show the cloud, few enough to keep the page small.
 POINTS = 500
 POINTS_AMONG_SEVERAL = 300
 
 
-class LatentPlane(CourseWidget):
+class Plane(CourseWidget):
+    """A plane of codes with a point z, and what a decoder makes of it.
+
+    Parameters
+    ----------
+    layers : list of dict
+        The decoder, as `describe_network` gives it, with D = H·W outputs.
+    codes : Tensor (N, 2)
+        Codes of real images, of which at most 500 are kept.
+    labels : Tensor (N,)
+        Their classes.
+    inputs : int
+        How many inputs the decoder must have.
+    image_shape : (int, int)
+        H and W.
+    prior : bool
+        Whether the prior's circles are drawn.
+    extent : (float, float, float, float), optional
+        The plane's borders.
+    **kwargs
+        Further traits.
+
+    Raises
+    ------
+    ValueError
+        If the decoder, the codes and the image shape do not fit together, or the borders enclose
+        nothing.
+    """
+
+    shown: ClassVar[tuple[str, ...]] = ("image_shape",)
+
+    layers: Any = traitlets.List(help="The decoder: shapes, float16 weights, activations.").tag(
+        sync=True
+    )
+    codes: Any = traitlets.List(help="Dots of the plane: [z1, z2, label].").tag(sync=True)
+    image_shape: Any = traitlets.List(help="H and W.").tag(sync=True)
+    extent: Any = traitlets.List(help="The plane's borders: [low1, high1, low2, high2].").tag(
+        sync=True
+    )
+    prior: Any = traitlets.Bool(help="Whether the prior's circles are drawn.").tag(sync=True)
+    z: Any = traitlets.List(help="The chosen point, two numbers.").tag(sync=True)
+
+    def __init__(
+        self,
+        layers: list[dict[str, Any]],
+        codes: Tensor,
+        labels: Tensor,
+        *,
+        inputs: int,
+        image_shape: tuple[int, int],
+        prior: bool,
+        extent: Sequence[float] | None,
+        **kwargs: Any,
+    ):
+        if codes.ndim != 2 or codes.shape[1] != 2 or labels.shape != codes.shape[:1]:
+            raise ValueError(
+                f"codes, labels: expected shapes (N, 2) and (N,), got {tuple(codes.shape)} and "
+                f"{tuple(labels.shape)}"
+            )
+        n_in, n_out = layers[0]["shape"][1], layers[-1]["shape"][0]
+        if n_in != inputs or n_out != image_shape[0] * image_shape[1]:
+            raise ValueError(
+                f"decoder: expected {inputs} inputs and {image_shape[0]}·{image_shape[1]} outputs, "
+                f"got {n_in} and {n_out}"
+            )
+        codes = codes.detach().double()
+        keep = _spread(len(codes), POINTS)
+        dots = [
+            [round(float(a), 3), round(float(b), 3), int(label)]
+            for (a, b), label in zip(codes[keep], labels[keep], strict=True)
+        ]
+        borders = _enclose(codes, prior) if extent is None else [float(value) for value in extent]
+        if len(borders) != 4 or not (borders[0] < borders[1] and borders[2] < borders[3]):
+            raise ValueError(
+                f"extent={borders}: expected (low1, high1, low2, high2), each low below its high"
+            )
+        low, high = torch.tensor(borders, dtype=codes.dtype).reshape(2, 2).T  # (2,), (2,)
+        super().__init__(
+            layers=layers,
+            codes=dots,
+            image_shape=list(image_shape),
+            extent=[round(value, 3) for value in borders],
+            prior=prior,
+            z=[round(float(value), 2) for value in codes.median(0).values.clamp(low, high)],
+            **kwargs,
+        )
+
+
+class LatentPlane(Plane):
     """A decoder with a two-dimensional code, run in the reader's browser.
 
     Parameters
@@ -59,18 +139,6 @@ class LatentPlane(CourseWidget):
     """
 
     module: ClassVar[str] = "latent_plane"
-    shown: ClassVar[tuple[str, ...]] = ("image_shape",)
-
-    layers: Any = traitlets.List(help="The decoder: shapes, float16 weights, activations.").tag(
-        sync=True
-    )
-    codes: Any = traitlets.List(help="Dots of the plane: [z1, z2, label].").tag(sync=True)
-    image_shape: Any = traitlets.List(help="H and W.").tag(sync=True)
-    extent: Any = traitlets.List(help="The plane's borders: [low1, high1, low2, high2].").tag(
-        sync=True
-    )
-    prior: Any = traitlets.Bool(help="Whether the prior's circles are drawn.").tag(sync=True)
-    z: Any = traitlets.List(help="The chosen point, two numbers.").tag(sync=True)
 
     def __init__(
         self,
@@ -85,37 +153,14 @@ class LatentPlane(CourseWidget):
         extent: Sequence[float] | None = None,
         **kwargs: Any,
     ):
-        if codes.ndim != 2 or codes.shape[1] != 2 or labels.shape != codes.shape[:1]:
-            raise ValueError(
-                f"codes, labels: expected shapes (N, 2) and (N,), got {tuple(codes.shape)} and "
-                f"{tuple(labels.shape)}"
-            )
-        layers = _describe_layers(decoder)
-        _end_in(layers[-1], output_activation)
-        if layers[0]["shape"][1] != 2 or layers[-1]["shape"][0] != image_shape[0] * image_shape[1]:
-            raise ValueError(
-                f"decoder: expected 2 inputs and {image_shape[0]}·{image_shape[1]} outputs, got "
-                f"{layers[0]['shape'][1]} and {layers[-1]['shape'][0]}"
-            )
-        codes = codes.detach().double()
-        keep = _spread(len(codes), POINTS)
-        dots = [
-            [round(float(a), 3), round(float(b), 3), int(label)]
-            for (a, b), label in zip(codes[keep], labels[keep], strict=True)
-        ]
-        borders = _enclose(codes, prior) if extent is None else [float(value) for value in extent]
-        if len(borders) != 4 or not (borders[0] < borders[1] and borders[2] < borders[3]):
-            raise ValueError(
-                f"extent={borders}: expected (low1, high1, low2, high2), each low below its high"
-            )
-        low, high = torch.tensor(borders, dtype=codes.dtype).reshape(2, 2).T  # (2,), (2,)
         super().__init__(
-            layers=layers,
-            codes=dots,
-            image_shape=list(image_shape),
-            extent=[round(value, 3) for value in borders],
+            describe_network(decoder, output_activation),
+            codes,
+            labels,
+            inputs=2,
+            image_shape=image_shape,
             prior=prior,
-            z=[round(float(value), 2) for value in codes.median(0).values.clamp(low, high)],
+            extent=extent,
             alt=alt,
             words=_words(),
             **kwargs,
@@ -187,64 +232,6 @@ def _enclose(codes: Tensor, prior: bool) -> list[float]:
         low, high = low.clamp(max=-2), high.clamp(min=2)
     margin = 0.05 * (high - low)
     return torch.stack([low - margin, high + margin], dim=1).flatten().tolist()  # (4,)
-
-
-def _end_in(layer: dict[str, Any], activation: str) -> None:
-    """Put an activation behind the last layer."""
-    known = ("none", *ACTIVATIONS.values())
-    if activation not in known:
-        raise ValueError(f"output_activation={activation!r}: expected one of {', '.join(known)}")
-    if activation == "none":
-        return
-    if layer["activation"] != "none":
-        raise ValueError(
-            f"output_activation={activation!r}: the decoder ends in {layer['activation']} already"
-        )
-    layer["activation"] = activation
-
-
-def _describe_layers(decoder: nn.Module) -> list[dict[str, Any]]:
-    """Each linear layer with its shape (outputs, inputs), its weights and what follows it."""
-    layers: list[dict[str, Any]] = []
-    for module in _flatten(decoder):
-        if isinstance(module, nn.Linear):
-            if module.bias is None:
-                raise ValueError("decoder: expected Linear layers with a bias, got one without")
-            layers.append(
-                {
-                    "shape": list(module.weight.shape),
-                    "weight": _float16(module.weight),
-                    "bias": _float16(module.bias),
-                    "activation": "none",
-                }
-            )
-        elif type(module) in ACTIVATIONS and layers and layers[-1]["activation"] == "none":
-            layers[-1]["activation"] = ACTIVATIONS[type(module)]
-        else:
-            known = ", ".join(["Linear", *(kind.__name__ for kind in ACTIVATIONS)])
-            raise ValueError(
-                f"decoder: cannot run {type(module).__name__} here, expected {known}, each "
-                "activation behind a Linear layer of its own"
-            )
-    if not layers:
-        raise ValueError("decoder: expected at least one Linear layer, got none")
-    return layers
-
-
-def _flatten(module: nn.Module) -> list[nn.Module]:
-    """List the modules of nested Sequentials in the order in which they run, shared ones too."""
-    if isinstance(module, nn.Sequential):
-        return [part for child in module._modules.values() if child for part in _flatten(child)]
-    return [] if isinstance(module, nn.Identity) else [module]
-
-
-def _float16(tensor: Tensor) -> str:
-    """Little-endian float16 bytes as base64."""
-    with np.errstate(over="ignore"):
-        array = tensor.detach().cpu().numpy().astype("<f2")
-    if not np.isfinite(array).all():
-        raise ValueError("decoder: a weight is not finite in float16")
-    return base64.b64encode(array.tobytes()).decode()
 
 
 def _words() -> dict[str, str]:

@@ -13,6 +13,9 @@ const COLOURS = {
 
 const SHARED_STYLE = `
 .vq-live label { display: block; margin-top: .6rem; font-size: .9em; }
+.vq-live fieldset { border: 0; margin: .5rem 0 0; padding: 0; min-width: 0; font-size: .9em; }
+.vq-live legend { float: none; font-size: 1em; margin: 0; padding: 0; }
+.vq-live fieldset label { font-size: 1em; }
 .vq-live input[type=range] { width: 100%; }
 .vq-live p { margin: .5rem 0 0; font-size: .9em; }
 .vq-live svg { display: block; width: 100%; font-size: 12px; overflow: visible; }

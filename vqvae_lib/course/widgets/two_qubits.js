@@ -84,9 +84,7 @@ const STYLE = `
 .vq-two .vq-pair label { margin-top: .4rem; }
 .vq-two p { margin: .6rem 0 .2rem; }
 .vq-two > div > p:first-child { margin-top: 0; }
-.vq-two fieldset { border: 0; margin: .5rem 0 0; padding: 0; font-size: .9em; }
-.vq-two legend { float: none; font-size: 1em; margin: 0; padding: 0; }
-.vq-two fieldset label { display: inline-block; font-size: 1em; margin: .1rem 1.1rem 0 0; }
+.vq-two fieldset label { display: inline-block; margin: .1rem 1.1rem 0 0; }
 .vq-two fieldset p { font-size: .9em; margin: .1rem 0 0; }
 .vq-two .vq-buttons { display: grid; grid-template-columns: 1fr 1fr; gap: .35rem; }
 .vq-two svg + .vq-buttons { margin-top: .5rem; }
