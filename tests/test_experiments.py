@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import vqvae_lib as vq
-from experiments import mnist_vae, tricks
+from experiments import fifty_qubits, mnist_vae, mnist_vqvae, tricks, vqvae_digits, vqvae_speed
 from vqvae_lib.course import results
 from vqvae_lib.course.results import load_result, unpack_images
 
@@ -79,6 +79,79 @@ def test_the_last_bias_starts_at_the_mean_image(short):
     model = mnist_vae.build(mnist_vae.TABLE["first"], short.x_train)
     mean = short.x_train.mean(0).clamp(1e-3, 1 - 1e-3)
     assert torch.allclose(model.decoder[-1].bias.sigmoid(), mean, atol=1e-6)
+
+
+def test_the_hybrid_model_on_mnist_is_the_library_s(short, monkeypatch):
+    runs = {name: mnist_vae.Run((784, 12, 4), 1, 1, 30, 1e-2, n_qubits=2) for name in ("hybrid",)}
+    monkeypatch.setattr(mnist_vqvae, "TABLE", runs)
+    monkeypatch.setattr(mnist_vqvae, "GALLERY", "hybrid")
+    mnist_vqvae.main()
+    result = load_result("mnist_vqvae")
+    assert result["runs"]["hybrid"]["n_qubits"] == 2
+    model = mnist_vae.build(runs["hybrid"], short.x_train)
+    assert isinstance(model, vq.VQVAE)
+    assert model.circuit.n_qubits == 2
+    model.load_state_dict(mnist_vae.load_file(mnist_vae.weights_of("hybrid")))
+    assert unpack_images(result["gallery"]).shape == (60, 28, 28)
+
+
+@pytest.fixture
+def aside(tmp_path, monkeypatch):
+    """Results and finished runs go to a folder of the test."""
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    for study in (vqvae_digits, fifty_qubits):
+        monkeypatch.setattr(study, "RUNS", tmp_path / "runs")
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_every_arm_of_the_comparison_can_be_run(aside, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["vqvae_digits"])
+    monkeypatch.setattr(vqvae_digits, "EPOCHS", 1)
+    monkeypatch.setattr(vqvae_digits, "DRAWS", 1)
+    monkeypatch.setattr(vqvae_digits, "SEEDS", range(4))
+    monkeypatch.setattr(vqvae_digits, "TUNING_SEEDS", (100,))
+    monkeypatch.setattr(vqvae_digits, "SETTINGS_SEEDS", range(200, 202))
+    monkeypatch.setattr(vqvae_digits, "HIDDEN", 8)
+    vqvae_digits.main()
+    result = load_result("vqvae_digits")
+    assert set(result["study"]) == set(vqvae_digits.SETTINGS)
+    arms = result["comparison"]["arms"]
+    assert set(arms) == set(vqvae_digits.ARMS) == set(result["parameters"])
+    assert {len(arm["tried"]) for arm in arms.values()} == {6}
+    assert result["parameters"]["none"] == {"nominal": 0, "effective": 0}
+
+
+def test_arms_are_tuned_alike_and_test_images_stay_apart():
+    assert len({len(candidates) for candidates in vqvae_digits.ARMS.values()}) == 1
+    train, valid, test = vqvae_digits.split()
+    assert (len(train), len(valid), len(test)) == (1150, 287, 360)
+    both = torch.cat([train, valid])
+    assert torch.equal(
+        both.sum(0).round(decimals=2), vq.load_digits().x_train.sum(0).round(decimals=2)
+    )
+    assert not set(vqvae_digits.SEEDS) & set(vqvae_digits.TUNING_SEEDS)
+
+
+def test_the_table_of_fifty_qubits_can_be_run(aside, monkeypatch):
+    monkeypatch.setattr(fifty_qubits, "EPOCHS", 1)
+    monkeypatch.setattr(fifty_qubits, "RATES", {})
+    arms = {name: [{"lr": 1e-3}] for name in fifty_qubits.ARMS}
+    monkeypatch.setattr(fifty_qubits, "ARMS", arms)
+    fifty_qubits.main()
+    result = load_result("fifty_qubits")
+    assert set(result["comparison"]["arms"]) == {"mse, sgd", "mse, adam", "elbo, sgd", "elbo, adam"}
+    assert 0.5 < result["mean_predictor"] < 1
+
+
+def test_steps_are_measured_side_by_side(aside, monkeypatch):
+    monkeypatch.setattr(vqvae_speed, "ROUNDS", 2)
+    monkeypatch.setattr(vqvae_speed, "STEPS", 1)
+    vqvae_speed.main()
+    pairs = load_result("vqvae_speed")["pairs"]
+    assert set(pairs) == set(vqvae_speed.PAIRS)
+    assert all(times["ratio"] > 0 for times in pairs.values())
 
 
 @pytest.mark.parametrize("trick", list(tricks.TRICKS))
