@@ -24,7 +24,7 @@ D, HIDDEN, LATENT, QUBITS = 1000, 200, 100, 50
 TRAIN, VALID, TEST = 1024, 256, 256
 EPOCHS, BATCH = 20, 64
 RATES = {
-    "sgd": (1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0),
+    "sgd": (1e-2, 0.1, 0.3, 1.0, 3.0, 10.0),
     "adam": (3e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2),
 }
 # A sum over 1000 dimensions has slopes a thousand times those of a mean.
