@@ -95,3 +95,33 @@ def test_encoder_and_decoder_against_loops():
     expected = h.reshape(4, 64)
     found = decoder(torch.from_numpy(z)).detach().numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+# Labels and several numbers a pixel ---------------------------------------------------------------
+
+
+def test_what_stands_behind_the_pixels_becomes_constant_channels():
+    torch.manual_seed(0)
+    encoder = ConvEncoder((8, 9), 5, extra=2, output_activation="tanh")
+    x = torch.rand(3, 74)
+    image = x[:, :72].reshape(3, 1, 8, 9)
+    planes = torch.stack([x[:, 72 + k, None, None].expand(3, 8, 9) for k in range(2)], 1)
+    expected = encoder.layers(torch.cat([image, planes], 1))
+    torch.testing.assert_close(encoder(x), expected, rtol=0, atol=0)
+    assert encoder(x).abs().max() <= 1
+    other = x.clone()
+    other[:, 73] += 1
+    assert not torch.allclose(encoder(other), encoder(x))
+    with pytest.raises(ValueError, match=r"x has shape \(3, 72\): expected \(B, 74\)"):
+        encoder(x[:, :72])
+
+
+def test_several_numbers_a_pixel_come_image_by_image():
+    torch.manual_seed(0)
+    decoder = ConvDecoder(4, (8, 9), out_channels=2)
+    z = torch.randn(3, 4)
+    images = decoder.layers[:-1](z)  # (3, 2, 8, 9), before they are flattened
+    torch.testing.assert_close(decoder(z)[:, :72], images[:, 0].flatten(1), rtol=0, atol=0)
+    torch.testing.assert_close(decoder(z)[:, 72:], images[:, 1].flatten(1), rtol=0, atol=0)
+    with pytest.raises(ValueError, match="out_channels: got 0"):
+        ConvDecoder(4, (8, 9), out_channels=0)
