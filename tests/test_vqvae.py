@@ -104,9 +104,9 @@ def test_it_learns():
     digits = vq.load_digits()
     torch.manual_seed(0)
     model = vq.VQVAE(64, 32, 8, 4)
-    before = float(model.loss(digits.x_test)["loss"])
+    before = model.loss(digits.x_test)["loss"].item()
     history = vq.fit(model, digits.x_train[:512], epochs=10, lr=5e-3, progress=False)
-    after = float(model.loss(digits.x_test)["loss"])
+    after = model.loss(digits.x_test)["loss"].item()
     assert after < before - 15
     assert history.train["kl"][-1] > 1  # the code is used
     assert model.quantum_layer.weights.grad is None or model.quantum_layer.weights.grad.any()
