@@ -166,6 +166,13 @@ def test_two_matrices_in_a_row_count_as_one_of_their_rank():
     assert count_parameters(pair, latent(40).float()) == (22, 2 * (6 + 5 - 2))
 
 
+def test_a_small_effect_is_one():
+    """The second number moves its feature a million times less than the first."""
+    scaled = Scaled(nn.Identity(), 2, 1.0)
+    z = latent(40, 2) * torch.tensor([1.0, 1e-6])
+    assert count_parameters(scaled, z) == (2, 2)
+
+
 def test_angles_without_effect_do_not_count():
     """One qubit read out in Z: of Rot = RZ RY RZ the last RZ does nothing, so 2 of 3 remain."""
     layer = vq.QuantumLayer(
