@@ -147,12 +147,17 @@ class VQVAE(VAE):
         TypeError
             If this is a twin without a circuit.
         """
-        layer = self.bottleneck.layer if isinstance(self.bottleneck, Scaled) else self.bottleneck
+        layer = self._unscaled
         if not isinstance(layer, QuantumLayer):
             raise TypeError(
                 f"this model has no circuit: its bottleneck is {self._settings['bottleneck']!r}"
             )
         return layer
+
+    @property
+    def _unscaled(self) -> nn.Module:
+        """The bottleneck without the scale of its features."""
+        return self.bottleneck.layer if isinstance(self.bottleneck, Scaled) else self.bottleneck
 
     @property
     def quantum_encoder(self) -> QuantumEncoder:
@@ -199,8 +204,7 @@ class VQVAE(VAE):
     def extra_repr(self) -> str:
         """Name the objective, and whose it is, when the model is printed."""
         said = super().extra_repr()
-        layer = self.bottleneck.layer if isinstance(self.bottleneck, Scaled) else self.bottleneck
-        backend = getattr(layer, "backend", None)
+        backend = getattr(self._unscaled, "backend", None)
         if isinstance(backend, PennyLane) and (backend.shots or backend.noise):
             source = f"{backend.shots} shots" if backend.shots else "a noisy device"
             said += f", features from {source}: bounds are those of a model with a noisy decoder"
@@ -268,10 +272,12 @@ class VQVAE(VAE):
         if settings["image_shape"] is not None:
             settings["image_shape"] = tuple(settings["image_shape"])
         try:
-            model = cls(
-                **settings, **circuit, likelihood=_likelihood(info["likelihood"]),
-                backend=backend,
-            )  # fmt: skip
+            # Nobody's random numbers are spent on weights that go.
+            with torch.random.fork_rng(devices=[]):
+                model = cls(
+                    **settings, **circuit, likelihood=_likelihood(info["likelihood"]),
+                    backend=backend,
+                )  # fmt: skip
             model.to(next(iter(tensors.values())).dtype)
             model.load_state_dict(tensors)
         except (TypeError, ValueError, RuntimeError) as error:
