@@ -283,6 +283,30 @@ def test_a_conditional_vae_learns_what_the_label_says():
         assert new.mean().item() == pytest.approx(4 * label, abs=0.4)
 
 
+def test_numbers_as_a_condition_stand_behind_the_rows():
+    torch.manual_seed(0)
+    net = vq.mlp_vae(6, 16, 2, vq.Gaussian(), condition_dim=3).double()
+    x, y, z = draws(4, 6), draws(4, 3), draws(5, 4, 2)
+    wanted = net.encoder(torch.cat([x, y], 1))
+    assert torch.equal(net.encode(x, y).mu, wanted[0])
+    by_hand = torch.stack([net.decoder(torch.cat([part, y], 1)) for part in z])
+    assert torch.allclose(net.decode(z, y), by_hand)
+    assert net.log_likelihood(x, y, K=3).shape == (4,)
+    assert "condition_dim=3" in repr(net)
+
+
+def test_a_model_given_the_answer_learns_to_copy_it():
+    """x = 2 y plus noise: what remains is the noise's variance, 0.01."""
+    y = draws(500, 2).float()
+    x = 2 * y + 0.1 * draws(500, 2).float().flip(0)
+    torch.manual_seed(0)
+    net = vq.mlp_vae(2, 32, 1, vq.Gaussian(), condition_dim=2)
+    vq.fit(net, x, y, epochs=100, lr=5e-3)
+    with torch.no_grad():
+        error = (net.reconstruct(x, y) - x).square().mean().item()
+    assert error < 0.03  # x alone has a variance of 4
+
+
 # ---------------------------------------------------------------- bad input
 
 
@@ -379,6 +403,26 @@ def with_encoder(result):
             lambda: conditional().loss(draws(3, 6), torch.tensor([0, 1, 3])),
             ValueError,
             "y runs from 0 to 3: expected 0 to 2",
+        ),
+        (
+            lambda: vq.mlp_vae(6, 8, 2, vq.Gaussian(), n_classes=2, condition_dim=2),
+            ValueError,
+            "n_classes=2 and condition_dim=2: expected one of them",
+        ),
+        (
+            lambda: vq.mlp_vae(6, 8, 2, vq.Gaussian(), condition_dim=0),
+            ValueError,
+            "condition_dim=0: expected",
+        ),
+        (
+            lambda: vq.mlp_vae(6, 8, 2, vq.Gaussian(), condition_dim=3).sample(2, torch.ones(2)),
+            ValueError,
+            r"y is \(2,\) of torch.float32: expected \(2, 3\) of floating point",
+        ),
+        (
+            lambda: vq.mlp_vae(6, 8, 2, vq.Gaussian(), condition_dim=3).sample(2),
+            ValueError,
+            "y is missing: a model with condition_dim needs the condition of each sample",
         ),
         (lambda: small().warm_up(0), ValueError, "epochs=0: expected"),
     ],

@@ -267,6 +267,7 @@ VARIANTS = [
     {"bottleneck": "fourier", "beta": 2.0},
     {"bottleneck": "none", "K": 3, "likelihood": vq.Bernoulli()},
     {"likelihood": vq.Binomial(16), "n_classes": 4, "entangler": "ring", "mirror": False},
+    {"condition_dim": 3},
     {"likelihood": vq.Gaussian(0.25), "reupload": True, "scale_features": False},
     {"likelihood": vq.Gaussian("heads", min_variance=0.01), "activation": "tanh"},
 ]
@@ -282,6 +283,8 @@ def test_a_model_comes_back_from_its_file(options, tmp_path):
     assert repr(back.train()) == repr(model)
     x = (data() > 0.5).double()
     y = torch.tensor([0, 1, 2, 3, 0]) if options.get("n_classes") else None
+    if width := options.get("condition_dim"):
+        y = torch.ones(5, width)
     losses = [
         m.eval().loss(x, y, generator=torch.Generator().manual_seed(0))["loss"]
         for m in (model, back)

@@ -8,7 +8,7 @@ chapter 3 on is this class with another bottleneck: none, a classical layer, or 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -119,6 +119,9 @@ class VAE(nn.Module):
         For a conditional model p(x|y): labels y run from 0 to n_classes - 1, and every method
         asks for them. Encoder and decoder are given the label as a one-hot row behind theirs,
         (B, D + n_classes) and (B, m + n_classes); the bottleneck does not see it.
+    condition_dim
+        For a model p(x|y) with numbers y, shape (B, condition_dim), in place of labels: a small
+        picture, say. They are put behind the rows as they are.
     beta
         Weight of the KL in the loss; 1 for the ELBO.
     K
@@ -152,6 +155,7 @@ class VAE(nn.Module):
         bottleneck: nn.Module | None = None,
         *,
         n_classes: int | None = None,
+        condition_dim: int | None = None,
         beta: float = 1.0,
         K: int = 1,
     ) -> None:
@@ -170,13 +174,13 @@ class VAE(nn.Module):
         if not 0 <= beta < float("inf"):
             raise ValueError(f"beta={beta!r}: expected a number, 0 or more")
         check_count("K", K)
-        if n_classes is not None:
-            check_count("n_classes", n_classes)
+        condition_width(n_classes, condition_dim)
         self.encoder = encoder
         self.bottleneck = nn.Identity() if bottleneck is None else bottleneck
         self.decoder = decoder
         self.likelihood = likelihood
         self.n_classes = n_classes
+        self.condition_dim = condition_dim
         self.beta = float(beta)
         self.K = K
         self.kl_weight = 1.0  # rises to 1 while the KL is annealed, see `warm_up`
@@ -188,8 +192,9 @@ class VAE(nn.Module):
 
     def extra_repr(self) -> str:
         """Name the objective, and the classes, when the model is printed."""
-        classes = "" if self.n_classes is None else f", n_classes={self.n_classes}"
-        return f"beta={self.beta:g}, K={self.K}{classes}"
+        given = {"n_classes": self.n_classes, "condition_dim": self.condition_dim}
+        said = "".join(f", {name}={n}" for name, n in given.items() if n is not None)
+        return f"beta={self.beta:g}, K={self.K}{said}"
 
     # ---------------------------------------------------------------- parts
 
@@ -215,30 +220,48 @@ class VAE(nn.Module):
             raise ValueError(f"z has shape {tuple(z.shape)}: expected (..., {self.d})")
         rows = z.reshape(-1, self.d)  # (..., d) -> (R, d)
         if y is not None:
-            y = y.expand(z.shape[:-1]).reshape(-1)  # (..., B) -> (R,)
+            inner = y.shape[1:]  # of one sample: () for labels, (c,) for numbers
+            y = y.expand(*z.shape[:-1], *inner).reshape(-1, *inner)  # (..., B) -> (R,)
         params = self.decoder(self._join(self.bottleneck(rows), y))
         return params.reshape(*z.shape[:-1], -1)
 
     def _join(self, rows: Tensor, y: Tensor | None) -> Tensor:
-        """Put the labels, if the model has any, behind the rows as one-hot rows."""
-        if self.n_classes is None:
+        """Put what the model is conditioned on, if anything, behind the rows."""
+        if self.n_classes is None and self.condition_dim is None:
             if y is not None:
                 raise ValueError(
-                    "y was given to a model without labels: expected one made with n_classes"
+                    "y was given to a model without labels: expected one made with n_classes or "
+                    "condition_dim"
                 )
             return rows
         if y is None:
-            raise ValueError("y is missing: a model with n_classes needs the label of each sample")
+            made = "n_classes" if self.condition_dim is None else "condition_dim"
+            what = "label" if self.condition_dim is None else "condition"
+            raise ValueError(f"y is missing: a model with {made} needs the {what} of each sample")
+        behind = self._one_hot(y, rows) if self.condition_dim is None else self._numbers(y, rows)
+        return torch.cat([rows, behind], dim=1)
+
+    def _one_hot(self, y: Tensor, rows: Tensor) -> Tensor:
+        """Labels as rows: ``(R,) -> (R, n_classes)``."""
+        classes = cast("int", self.n_classes)
         if y.dtype != torch.int64 or y.shape != rows.shape[:1]:
             raise ValueError(
                 f"y is {tuple(y.shape)} of {y.dtype}: expected ({len(rows)},) of torch.int64"
             )
-        if len(y) and not 0 <= int(y.min()) <= int(y.max()) < self.n_classes:
+        if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:
             raise ValueError(
-                f"y runs from {int(y.min())} to {int(y.max())}: expected 0 to {self.n_classes - 1}"
+                f"y runs from {int(y.min())} to {int(y.max())}: expected 0 to {classes - 1}"
             )
-        one_hot = nn.functional.one_hot(y, self.n_classes).to(rows.dtype)  # (R, n_classes)
-        return torch.cat([rows, one_hot], dim=1)
+        return nn.functional.one_hot(y, classes).to(rows.dtype)
+
+    def _numbers(self, y: Tensor, rows: Tensor) -> Tensor:
+        """Check rows of numbers, ``(R, condition_dim)``."""
+        expected = (len(rows), self.condition_dim)
+        if not y.dtype.is_floating_point or y.shape != expected:
+            raise ValueError(
+                f"y is {tuple(y.shape)} of {y.dtype}: expected {expected} of floating point"
+            )
+        return y.to(rows.dtype)
 
     # ---------------------------------------------------------------- use
 
@@ -445,6 +468,7 @@ def mlp_vae(
     bottleneck: nn.Module | None = None,
     m: int | None = None,
     n_classes: int | None = None,
+    condition_dim: int | None = None,
     activation: str = "gelu",
     beta: float = 1.0,
     K: int = 1,
@@ -465,7 +489,7 @@ def mlp_vae(
         Between code and decoder.
     m
         What the bottleneck gives to the decoder; None: d numbers.
-    n_classes
+    n_classes, condition_dim
         As in `VAE`.
     activation
         Nonlinearity of the hidden layers, one of those of `vqvae_lib.networks.mlp`.
@@ -477,9 +501,36 @@ def mlp_vae(
     VAE
         D -> hidden -> d, bottleneck, m -> hidden -> parameters of the likelihood.
     """
-    labels = n_classes or 0
-    trunk = mlp([D + labels, hidden], output_activation=activation)
+    behind = condition_width(n_classes, condition_dim)
+    trunk = mlp([D + behind, hidden], output_activation=activation)
     encoder = GaussianEncoder(trunk, hidden, d)
-    sizes = [(d if m is None else m) + labels, hidden, D * likelihood.params_per_dimension]
-    decoder = mlp(sizes, activation=activation)
-    return VAE(encoder, decoder, likelihood, bottleneck, n_classes=n_classes, beta=beta, K=K)
+    sizes = [(d if m is None else m) + behind, hidden, D * likelihood.params_per_dimension]
+    return VAE(
+        encoder,
+        mlp(sizes, activation=activation),
+        likelihood,
+        bottleneck,
+        n_classes=n_classes,
+        condition_dim=condition_dim,
+        beta=beta,
+        K=K,
+    )
+
+
+def condition_width(n_classes: int | None, condition_dim: int | None) -> int:
+    """How many numbers a conditional model puts behind its rows; 0 for one without conditions.
+
+    Raises
+    ------
+    ValueError
+        If a number is below 1, or both are given.
+    """
+    for name, value in (("n_classes", n_classes), ("condition_dim", condition_dim)):
+        if value is not None:
+            check_count(name, value)
+    if n_classes is not None and condition_dim is not None:
+        raise ValueError(
+            f"n_classes={n_classes} and condition_dim={condition_dim}: expected one of them, labels "
+            "or numbers"
+        )
+    return n_classes or condition_dim or 0

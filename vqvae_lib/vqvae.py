@@ -19,13 +19,13 @@ from torch import nn
 
 from vqvae_lib._checkpoint import read_checkpoint, write_checkpoint
 from vqvae_lib._checks import check_count
-from vqvae_lib.bottlenecks import Kind, Scaled, make_bottleneck
+from vqvae_lib.bottlenecks import Kind, Patched, Scaled, make_bottleneck
 from vqvae_lib.likelihoods import Bernoulli, Binomial, Gaussian, Likelihood
 from vqvae_lib.networks import ConvDecoder, ConvEncoder, mlp
 from vqvae_lib.quantum import Circuit, PennyLane, QuantumLayer
 from vqvae_lib.quantum.layer import Init
 from vqvae_lib.quantum.parts import QuantumDecoder, QuantumEncoder, QuantumSpace
-from vqvae_lib.vae import VAE, GaussianEncoder
+from vqvae_lib.vae import VAE, GaussianEncoder, condition_width
 
 __all__ = ["VQVAE"]
 
@@ -48,9 +48,11 @@ class VQVAE(VAE):
     likelihood
         p(x|z), see `vqvae_lib.likelihoods`; None: a Gaussian with one learned variance.
     bottleneck
-        "quantum", or the twin that takes the circuit's place: "separable", "frozen", "fourier",
-        "mlp", "linear", "tanh" or "none", see `vqvae_lib.bottlenecks`. Built from the same seed,
-        twins begin with the same encoder and, where m is the same, decoder.
+        "quantum", or the twin that takes the circuit's place: "separable", "frozen", "patched",
+        "fourier", "mlp", "linear", "tanh" or "none", see `vqvae_lib.bottlenecks`. Built from the
+        same seed, twins begin with the same encoder and, where m is the same, decoder.
+    patches
+        Number of circuits of the bottleneck "patched".
     init
         How the angles begin, see `vqvae_lib.quantum.layer.initial_weights`; None: with a chart
         where the circuit has one, else at random.
@@ -64,7 +66,7 @@ class VQVAE(VAE):
         (H, W), for "conv".
     activation
         Nonlinearity of the hidden layers, one of those of `vqvae_lib.networks.mlp`.
-    n_classes, beta, K
+    n_classes, condition_dim, beta, K
         As in `vqvae_lib.VAE`.
     **circuit
         Further arguments of `vqvae_lib.Circuit`: embedding, entangler, reupload, readout, …
@@ -99,6 +101,7 @@ class VQVAE(VAE):
         *,
         likelihood: Likelihood | None = None,
         bottleneck: Kind = "quantum",
+        patches: int | None = None,
         init: Init | None = None,
         scale_features: bool = True,
         backend: Any = "auto",
@@ -106,6 +109,7 @@ class VQVAE(VAE):
         image_shape: tuple[int, int] | None = None,
         activation: str = "gelu",
         n_classes: int | None = None,
+        condition_dim: int | None = None,
         beta: float = 1.0,
         K: int = 1,
         **circuit: Any,
@@ -115,25 +119,30 @@ class VQVAE(VAE):
         likelihood = Gaussian() if likelihood is None else likelihood
         described = _circuit(n_qubits, latent_dim, circuit)
         sizes = (input_dim, hidden_dim, latent_dim, described.n_features)
-        encoder, decoder = _trunks(
-            trunk, sizes, n_classes or 0, likelihood, image_shape, activation
-        )
+        behind = condition_width(n_classes, condition_dim)
+        encoder, decoder = _trunks(trunk, sizes, behind, likelihood, image_shape, activation)
         # The bottleneck comes last: twins with the same seed draw the same networks before it.
         between = make_bottleneck(
-            bottleneck, described, init=init, scale_features=scale_features, backend=backend
-        )
-        super().__init__(encoder, decoder, likelihood, between, n_classes=n_classes, beta=beta, K=K)
+            bottleneck, described, init=init, scale_features=scale_features, backend=backend,
+            patches=patches,
+        )  # fmt: skip
+        super().__init__(
+            encoder, decoder, likelihood, between,
+            n_classes=n_classes, condition_dim=condition_dim, beta=beta, K=K,
+        )  # fmt: skip
         self.circuit = described
         self._settings = {
             "input_dim": input_dim,
             "hidden_dim": hidden_dim,
             "bottleneck": bottleneck,
+            "patches": patches,
             "init": init,
             "scale_features": scale_features,
             "trunk": trunk,
             "image_shape": image_shape,
             "activation": activation,
             "n_classes": n_classes,
+            "condition_dim": condition_dim,
         }
 
     # ---------------------------------------------------------------- the five parts
@@ -148,6 +157,11 @@ class VQVAE(VAE):
             If this is a twin without a circuit.
         """
         layer = self._unscaled
+        if isinstance(layer, Patched):
+            raise TypeError(
+                f"this model has {len(layer.layers)} circuits side by side: expected one; they "
+                "are in its bottleneck"
+            )
         if not isinstance(layer, QuantumLayer):
             raise TypeError(
                 f"this model has no circuit: its bottleneck is {self._settings['bottleneck']!r}"
@@ -304,12 +318,12 @@ def _circuit(n_qubits: int, latent_dim: int, options: dict[str, Any]) -> Circuit
 def _trunks(
     trunk: str,
     sizes: tuple[int, int, int, int],
-    labels: int,
+    behind: int,
     likelihood: Likelihood,
     image_shape: tuple[int, int] | None,
     activation: str,
 ) -> tuple[nn.Module, nn.Module]:
-    """Make encoder and decoder, of either kind."""
+    """Make encoder and decoder, of either kind, with `behind` numbers of a condition."""
     D, hidden, d, m = sizes
     if trunk not in ("mlp", "conv"):
         raise ValueError(f"trunk={trunk!r}: expected 'mlp' or 'conv'")
@@ -321,9 +335,9 @@ def _trunks(
     per_pixel = likelihood.params_per_dimension
     if image_shape is None:
         body: nn.Module = mlp(
-            [D + labels, hidden], activation=activation, output_activation=activation
+            [D + behind, hidden], activation=activation, output_activation=activation
         )
-        decoder: nn.Module = mlp([m + labels, hidden, D * per_pixel], activation=activation)
+        decoder: nn.Module = mlp([m + behind, hidden, D * per_pixel], activation=activation)
     else:
         if image_shape[0] * image_shape[1] != D:
             raise ValueError(
@@ -331,10 +345,10 @@ def _trunks(
                 f"input_dim={D}"
             )
         body = ConvEncoder(
-            image_shape, hidden, activation=activation, output_activation=activation, extra=labels
+            image_shape, hidden, activation=activation, output_activation=activation, extra=behind
         )
         decoder = ConvDecoder(
-            m + labels, image_shape, activation=activation, out_channels=per_pixel
+            m + behind, image_shape, activation=activation, out_channels=per_pixel
         )
     return GaussianEncoder(body, hidden, d), decoder
 

@@ -169,8 +169,11 @@ def _check_data(x: Tensor, y: Tensor | None) -> None:
         return
     if not isinstance(y, Tensor):
         raise TypeError(f"y is a {type(y).__name__}: expected a torch.Tensor")
-    if y.shape != x.shape[:1]:
-        raise ValueError(f"y has shape {tuple(y.shape)}: expected ({len(x)},), a label a sample")
+    if y.ndim not in (1, 2) or y.shape[:1] != x.shape[:1]:
+        raise ValueError(
+            f"y has shape {tuple(y.shape)}: expected ({len(x)},), a label a sample, or "
+            f"({len(x)}, condition_dim)"
+        )
 
 
 def _method(model: object, name: str, expected: str) -> Callable[..., Any]:
