@@ -1,0 +1,165 @@
+"""Inpainting against the exact conditional of a linear model, and scores against their meaning."""
+
+import pytest
+import torch
+
+import vqvae_lib as vq
+from tests.applications.linear import LATENT, D, generator, linear_model
+from vqvae_lib.applications.inpainting import (
+    energy_score,
+    hidden_rmse,
+    inpaint,
+    neighbour_fills,
+)
+
+SEEN = torch.tensor([1, 1, 0, 0, 1, 0]).bool()
+METHODS = ("langevin", "metropolis", "importance")
+
+
+@pytest.fixture
+def images():
+    return torch.randn(3, D, generator=generator(3)).double()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_draws_have_the_exact_mean_and_covariance(method, images):
+    model, full = linear_model()
+    mean, covariance = full.inpaint(images, SEEN)
+    found = inpaint(
+        model, images, SEEN, method=method, draws=4000, steps=100, generator=generator()
+    )
+    assert found.draws.shape == (4000, 3, D)
+    assert found.z.shape == (4000, 3, LATENT)
+    deviation = covariance.diagonal().sqrt()[~SEEN]
+    # 4000 draws: a standard error of 1.6 % of a standard deviation; importance weights cost more.
+    assert ((found.mean - mean)[:, ~SEEN].abs() < 0.06 * deviation).all()
+    for image in range(3):
+        drawn = torch.cov(found.draws[:, image, ~SEEN].T)
+        assert (drawn - covariance[~SEEN][:, ~SEEN]).abs().max() < 0.15
+
+
+def test_the_mean_of_each_code_leaves_the_noise_out(images):
+    model, full = linear_model()
+    found = inpaint(model, images, SEEN, draws=4000, steps=100, mean=True, generator=generator())
+    mean, covariance = full.inpaint(images, SEEN)
+    assert ((found.mean - mean)[:, ~SEEN].abs() < 0.1).all()
+    variance = found.draws.var(0)[:, ~SEEN]  # what is left is the code's
+    wanted = covariance.diagonal()[~SEEN] - 0.3
+    assert torch.allclose(variance, wanted.expand_as(variance), atol=0.12)
+
+
+def test_seen_pixels_are_kept_and_hidden_ones_not_looked_at(images):
+    model, _ = linear_model()
+    holes = images.clone()
+    holes[:, ~SEEN] = torch.nan
+    for method in (*METHODS, "pseudo-gibbs"):
+        options = {"method": method, "draws": 4, "steps": 10}
+        found = inpaint(model, holes, SEEN, generator=generator(), **options)
+        assert torch.equal(found.draws[..., SEEN], images[:, SEEN].expand(4, 3, -1))
+        assert found.draws.isfinite().all()
+        again = inpaint(model, images, SEEN, generator=generator(), **options)
+        assert torch.equal(found.draws, again.draws), "hidden values were used"
+        assert found.moved.shape == (3,)
+        assert ((found.moved > 0) & (found.moved <= 1)).all()
+
+
+def test_pseudo_gibbs_lacks_the_test_and_is_off_where_the_encoder_is(images):
+    """An encoder that is too wide: Metropolis corrects it, pseudo-Gibbs cannot."""
+    model, full = linear_model()
+    encode = model.encoder.forward
+    model.encoder.forward = lambda x: (encode(x)[0], encode(x)[1] + 2.0)
+    _, covariance = full.inpaint(images, SEEN)
+    wanted = covariance.diagonal()[~SEEN]
+    options = {"draws": 2000, "steps": 60}
+    right = inpaint(model, images, SEEN, method="metropolis", generator=generator(), **options)
+    wrong = inpaint(model, images, SEEN, method="pseudo-gibbs", generator=generator(), **options)
+    assert (right.draws.var(0)[:, ~SEEN] / wanted - 1).abs().max() < 0.2
+    assert (wrong.draws.var(0)[:, ~SEEN] / wanted - 1).abs().max() > 0.5
+
+
+def test_a_mask_for_each_image_and_the_same_for_all_agree(images):
+    model, _ = linear_model()
+    one = inpaint(model, images, SEEN, draws=3, steps=5, generator=generator())
+    each = inpaint(model, images, SEEN.expand(3, D), draws=3, steps=5, generator=generator())
+    assert torch.equal(one.draws, each.draws)
+
+
+def test_a_hybrid_model_with_labels_and_counts():
+    torch.manual_seed(0)
+    model = vq.VQVAE(64, 16, 4, 2, likelihood=vq.Binomial(16), n_classes=10).train()
+    x = vq.load_digits().x_test[:3]
+    seen = torch.rand(3, 64, generator=generator()) < 0.5
+    y = torch.tensor([1, 2, 3])
+    for method in METHODS:
+        found = inpaint(model, x, seen, y=y, method=method, draws=2, steps=4, generator=generator())
+        model.likelihood.check_data(found.draws)  # counts come back
+    assert model.training, "the mode is put back"
+    assert all(p.grad is None for p in model.parameters()), "no gradient is left in the weights"
+
+
+# ---------------------------------------------------------------- rivals and scores
+
+
+def test_neighbours_are_those_of_the_seen_pixels():
+    x_train = torch.tensor([[0.0, 0.0, 5.0], [1.0, 1.0, 7.0], [9.0, 9.0, 9.0]])
+    x = torch.tensor([[0.9, 0.9, 100.0]])
+    fills = neighbour_fills(x, torch.tensor([True, True, False]), x_train, neighbours=2)
+    assert torch.equal(fills, torch.tensor([[[0.9, 0.9, 7.0]], [[0.9, 0.9, 5.0]]]))
+
+
+def test_hidden_rmse_by_hand():
+    x, filled = torch.zeros(2, 4), torch.tensor([[9.0, 3.0, 4.0, 9.0], [9.0, 1.0, 1.0, 9.0]])
+    found = hidden_rmse(x, filled, torch.tensor([True, False, False, True]))
+    assert torch.allclose(found, torch.tensor([12.5**0.5, 1.0]))
+
+
+def test_the_energy_score_of_gaussian_draws_has_its_closed_form():
+    """One hidden pixel: E|X - x| - ½E|X - X'| of N(0, 1) at x = 0 is √(2/π) - 1/√π."""
+    draws = torch.randn(2000, 1, 2, generator=generator()).double()
+    found = energy_score(torch.zeros(1, 2).double(), draws, torch.tensor([True, False]))
+    wanted = (2 / torch.pi) ** 0.5 - torch.pi**-0.5
+    assert found.item() == pytest.approx(wanted, abs=0.03)
+
+
+def test_the_energy_score_punishes_too_little_and_too_much_scatter():
+    truth = torch.randn(200, 3, generator=generator()).double()
+    noise = torch.randn(30, 200, 3, generator=generator(1)).double()
+    seen = torch.zeros(3, dtype=torch.bool)
+    score = {width: energy_score(truth, width * noise, seen).mean() for width in (0.2, 1.0, 3.0)}
+    assert score[1.0] < score[0.2] - 0.1
+    assert score[1.0] < score[3.0] - 0.1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "gibbs"}, "method='gibbs': expected one of langevin"),
+        ({"steps": 1}, "steps=1: expected a whole number of at least 2"),
+        ({"draws": 0}, "draws=0: expected"),
+        ({"observed": SEEN.float()}, r"observed is \(6,\) of torch.float32: expected"),
+        ({"observed": SEEN[:4]}, r"observed is \(4,\) of torch.bool: expected"),
+        ({"x": torch.full((2, D), torch.nan)}, "nan or inf where observed is True"),
+        ({"x": torch.zeros(D)}, r"x has shape \(6,\): expected \(B, D\)"),
+    ],
+)
+def test_bad_input_is_named(change, message):
+    model, _ = linear_model()
+    arguments = {"x": torch.zeros(2, D).double(), "observed": SEEN, "draws": 2, "steps": 4} | change
+    with pytest.raises(ValueError, match=message):
+        inpaint(
+            model, arguments.pop("x"), arguments.pop("observed"), generator=generator(), **arguments
+        )
+
+
+def test_scores_refuse_what_does_not_fit():
+    x, seen = torch.zeros(2, 3), torch.tensor([True, False, True])
+    with pytest.raises(ValueError, match="hides nothing in an image"):
+        hidden_rmse(x, x, torch.ones(3, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"filled has shape \(2, 2\)"):
+        hidden_rmse(x, x[:, :2], seen)
+    with pytest.raises(ValueError, match="S of 2 or more"):
+        energy_score(x, x[None], seen)
+    with pytest.raises(ValueError, match="neighbours=3: expected 1 to 2"):
+        neighbour_fills(x, seen, x, neighbours=3)
+    with pytest.raises(ValueError, match="x_train has shape"):
+        neighbour_fills(x, seen, x[:, :2])

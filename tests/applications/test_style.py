@@ -1,0 +1,91 @@
+"""Styles whose effect is known, and a transfer in a model where the answer is known."""
+
+import numpy as np
+import pytest
+import torch
+
+import vqvae_lib as vq
+from vqvae_lib.applications.style import STYLES, StylePairs, in_styles, transfer_style
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_each_style_against_numpy():
+    x = torch.rand(4, 35, generator=generator())
+    found = in_styles(x, torch.arange(4), (5, 7)).reshape(4, 5, 7).numpy()
+    images = x.reshape(4, 5, 7).numpy()
+    assert list(STYLES) == ["plain", "bold", "slanted", "inverted"]
+    assert np.array_equal(found[0], images[0])
+    padded = np.pad(images[1], 1)
+    brightest = np.max([padded[i : i + 5, j : j + 7] for i in range(3) for j in range(3)], axis=0)
+    assert np.array_equal(found[1], brightest)
+    assert np.allclose(found[3], 1 - images[3])
+
+
+def test_slanting_leans_to_the_right_and_keeps_the_middle_row():
+    bar = torch.zeros(1, 9, 9)
+    bar[:, :, 4] = 1.0
+    leaning = in_styles(bar.flatten(1), torch.tensor([2]), (9, 9)).reshape(9, 9)
+    centre = (leaning * torch.arange(9.0)).sum(1) / leaning.sum(1)  # of each row
+    assert centre[4] == pytest.approx(4.0, abs=1e-4)
+    assert (centre.diff() < -0.4).all()  # further left, row by row downwards
+
+
+def test_transfer_decodes_the_same_code_with_the_other_label():
+    torch.manual_seed(0)
+    model = vq.VQVAE(16, 8, 4, 2, n_classes=3)
+    x, style, to = torch.rand(5, 16), torch.tensor([0, 1, 2, 0, 1]), torch.tensor([1, 1, 0, 2, 2])
+    found = transfer_style(model, x, style, to)
+    with torch.no_grad():
+        wanted = model.decode(model.encode(x, style).mu, to)
+        same = model.reconstruct(x, style)
+    assert torch.equal(found, wanted)
+    unchanged = style == to
+    assert torch.allclose(found[unchanged], same[unchanged])
+
+
+def test_the_loss_of_pairs_is_the_elbo_where_nothing_changes():
+    torch.manual_seed(0)
+    model = vq.VQVAE(64, 16, 4, 2, n_classes=4)
+    pairs = StylePairs(model)
+    x = vq.load_digits().x_train[:20]
+    style = torch.arange(20) % 4
+    both, labels = pairs.data(x, style, style, (8, 8))
+    found = pairs.loss(both, labels, generator=generator(3))
+    torch.manual_seed(0)
+    wanted = model.loss(in_styles(x, style, (8, 8)), style, generator=generator(3))
+    # The usual loss draws K = 1 codes in a tensor with an axis for K: the same numbers.
+    for name in ("loss", "reconstruction", "kl"):
+        assert torch.allclose(found[name], wanted[name])
+
+
+def test_pairs_teach_what_single_images_cannot():
+    """Images upside down in brightness: with pairs a transfer comes near the truth."""
+    data = vq.load_digits()
+    x, style = data.x_train[:600], torch.arange(600) % 2 * 3  # plain and inverted
+    to = 3 - style
+    torch.manual_seed(0)
+    model = vq.VQVAE(64, 64, 8, 4, bottleneck="none", n_classes=4)
+    pairs = StylePairs(model)
+    vq.fit(pairs, *pairs.data(x, style, to, (8, 8)), epochs=40, lr=4e-3)
+    model.eval()
+    x_test, style = data.x_test[:100], torch.arange(100) % 2 * 3
+    made = transfer_style(model, in_styles(x_test, style, (8, 8)), style, 3 - style)
+    error = (made - in_styles(x_test, 3 - style, (8, 8))).square().mean().sqrt()
+    assert error < 0.22  # filling with the style's mean image gives 0.27
+
+
+def test_bad_input_is_named():
+    x = torch.zeros(2, 64)
+    with pytest.raises(ValueError, match=r"x has shape \(2, 64\): expected \(N, 56\)"):
+        in_styles(x, torch.zeros(2, dtype=torch.int64), (8, 7))
+    with pytest.raises(ValueError, match="style runs from 0 to 4: expected 0 to 3, for plain"):
+        in_styles(x, torch.tensor([0, 4]), (8, 8))
+    with pytest.raises(ValueError, match="style is"):
+        in_styles(x, torch.zeros(2), (8, 8))
+    with pytest.raises(ValueError, match="neither n_classes nor condition_dim"):
+        transfer_style(vq.VQVAE(64, 8, 4, 2), x, torch.tensor([0]), torch.tensor([0]))
+    with pytest.raises(ValueError, match="model has no n_classes"):
+        StylePairs(vq.VQVAE(64, 8, 4, 2))
