@@ -10,7 +10,7 @@ from torch import nn
 
 import vqvae_lib as vq
 from vqvae_lib.course.exercises import check
-from vqvae_lib.course.exercises.chapter_07 import _separable
+from vqvae_lib.course.exercises.chapter_07 import _NoLargeTensor, _separable
 
 # Exercise 1 ---------------------------------------------------------------------------------------
 
@@ -51,12 +51,15 @@ def test_right_embeddings(answer):
         (lambda z: by_pennylane(z, gates=((1, 0), (2, 1))), "reversed"),
         (lambda z: by_pennylane(z, gates=((2, 1), (1, 0))), "reversed"),
         (lambda z: by_pennylane(z, gates=((0, 1),)), "one-gate"),
+        (lambda z: by_pennylane(z, gates=((1, 2),)), "one-gate"),
         (lambda z: by_pennylane(z, gates=((0, 1), (0, 2))), "two-from-0"),
         (lambda z: by_pennylane(z, superposition=True), "superposition"),
         (lambda z: by_pennylane(z, turn=qml.RY, superposition=True), "sine"),
         (lambda z: z.sin().cumprod(1), "sine"),
         (lambda z: (z / 2).cos().cumprod(1), "half"),
         (lambda z: (z / 2).cos(), "half"),
+        (lambda z: (0.3 * z).cos().cumprod(1), "scale"),
+        (lambda z: z.cos().cumprod(1).long(), "whole"),
         (lambda z: z.cos().cumsum(1), "value"),
         (lambda z: z.cos().cumprod(1)[0], "shape"),
         (lambda z: torch.exp(1j * z), "type"),
@@ -100,9 +103,54 @@ def test_the_check_s_own_formula_is_the_library_s_circuit():
     torch.testing.assert_close(product(z, weights), by_states(z, weights), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("answer", [product, by_layer])
+def by_components(z, weights, *, spoilt=False):
+    """Component by component; spoilt, the old x is gone when the next line needs it."""
+    t, u = z[:, ::2], z[:, 1::2]
+    phi, theta, omega = weights.T
+    x, y, h = t.cos() * u.cos(), t.cos() * u.sin(), -t.sin()
+    old = x
+    x = x * phi.cos() - y * phi.sin()
+    y = (x if spoilt else old) * phi.sin() + y * phi.cos()
+    old = x
+    x = x * theta.cos() + h * theta.sin()
+    h = h * theta.cos() - (x if spoilt else old) * theta.sin()
+    x = x * omega.cos() - y * omega.sin()
+    return torch.stack([h, x], 2).flatten(1)
+
+
+def by_hand(z, weights):
+    """Numbers of Python, and single precision in the end."""
+    found = torch.zeros(z.shape)
+    for b, row in enumerate(z.tolist()):
+        for i, (phi, theta, omega) in enumerate(weights.tolist()):
+            t, u = row[2 * i : 2 * i + 2]
+            x, y, h = math.cos(t) * math.cos(u + phi), math.cos(t) * math.sin(u + phi), -math.sin(t)
+            x, h = (
+                x * math.cos(theta) + h * math.sin(theta),
+                h * math.cos(theta) - x * math.sin(theta),
+            )
+            found[b, 2 * i : 2 * i + 2] = torch.tensor(
+                [h, x * math.cos(omega) - y * math.sin(omega)]
+            )
+    return found
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        product,
+        by_layer,
+        by_components,
+        by_hand,
+        lambda z, w: by_components(z, w).numpy(),
+        lambda z, w: product(z.float(), w.float()),
+        # All turns about z the other way: y changes its sign, and it is not asked for.
+        lambda z, w: product(z, w, times=(1, -1, -1, 1, -1)),
+    ],
+)
 def test_right_products(answer):
-    assert check.ex_07_2(answer).passed
+    verdict = check.ex_07_2(answer)
+    assert verdict.passed, verdict
 
 
 def apart(z, weights):
@@ -115,26 +163,68 @@ def halves(z, weights):
     return product(torch.stack([t, u], 2).flatten(1), weights)
 
 
+def by_outer_products(z, weights):
+    """The state of all qubits, which grows from qubit to qubit."""
+    state = torch.ones(len(z), 1)
+    for _i in range(len(weights)):
+        state = (state[:, :, None] * torch.full((2,), 0.5**0.5)).flatten(1)
+    return product(z, weights)
+
+
+def only_few(z, weights):
+    if len(weights) > 3:
+        return torch.zeros(z.shape)
+    return product(z, weights)
+
+
+def three_at_most(z, weights):
+    names = ["first", "second", "third"]
+    return product(z, weights) + 0 * sum(len(names[i]) for i in range(len(weights)))
+
+
+def times(*factors):
+    return lambda z, w: product(z, w, times=factors)
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
         (apart, "apart"),
         (lambda z, w: product(z, w).reshape(len(z), -1, 2).flip(2).flatten(1), "swapped"),
         (lambda z, w: product(z, w, start=(0, 0, 1)), "no-superposition"),
-        (lambda z, w: product(z, w, embed="zy"), "embedding-order"),
-        (lambda z, w: product(z, w, embed="y"), "no-u"),
-        (lambda z, w: product(z, w, order=(2, 1, 0)), "rot-order"),
-        (lambda z, w: product(z, w, sense=-1), "sense"),
-        (lambda z, w: product(z, w, factor=0.5), "half"),
+        (lambda z, w: product(z, w, order=(1, 0, 2, 3, 4)), "embedding-order"),
+        (lambda z, w: product(z, w, order=(0, 2, 3, 4)), "no-u"),
+        (lambda z, w: product(z, w, order=(0, 1, 4, 3, 2)), "rot-order"),
+        (times(-1, -1, -1, -1, -1), "sense"),
+        (times(-1, 1, 1, -1, 1), "sense"),
+        (times(-1, 1, 1, 1, 1), "sense-t"),
+        (times(1, 1, 1, -1, 1), "sense-theta"),
+        (times(1, 1, -1, 1, -1), "sense-z"),
+        (times(0.5, 0.5, 0.5, 0.5, 0.5), "half"),
+        (times(0.3, 0.3, 1, 1, 1), "scale"),
+        (lambda z, w: by_components(z, w, spoilt=True), "overwritten"),
+        (lambda z, w: product(z, w, slips=(0, 1, 2, 3, 4)), "overwritten"),
         (halves, "coordinates"),
         (lambda z, w: -product(z, w), "value"),
         (lambda z, w: product(z, w)[:, ::2], "shape"),
-        (by_states, "raises"),
+        (by_states, "state"),
+        (by_outer_products, "state"),
+        (lambda z, w: product(z, w) + 0 * torch.zeros(2 ** len(w)).sum(), "state"),
+        (only_few, "value"),
+        (three_at_most, "raises"),
+        (lambda z, w: z @ w, "raises"),
     ],
 )
 def test_wrong_products(answer, kind):
     verdict = check.ex_07_2(answer)
     assert verdict.kind == kind, verdict
+
+
+def test_a_state_is_stopped_before_it_takes_all_memory():
+    with _NoLargeTensor():
+        torch.zeros(2**20)
+        with pytest.raises(MemoryError, match="1048577"):
+            torch.zeros(2**20 + 1)
 
 
 # Exercise 3 ---------------------------------------------------------------------------------------
@@ -208,8 +298,8 @@ class Library(nn.Module):
         return self.model.loss(x.flatten(1))["loss"]
 
 
-class Fives(Repaired):
-    """The KL by torch.distributions, many draws, all the same otherwise."""
+class ByDistributions(Repaired):
+    """The KL by torch.distributions."""
 
     def kl(self, mu, log_var):
         q = torch.distributions.Normal(mu, (0.5 * log_var).exp())
@@ -217,10 +307,144 @@ class Fives(Repaired):
         return torch.distributions.kl_divergence(q, p).sum(1)
 
 
-@pytest.mark.parametrize("answer", [Repaired, TwoHeads, Library, Fives])
+class OneByOne(Repaired):
+    """A loop over images."""
+
+    def loss(self, x):
+        total = 0
+        for image in x.split(1):
+            total = total + Repaired.loss(self, image)
+        return total / len(x)
+
+
+class SampledKL(Repaired):
+    """The KL as log q(z|x) - log p(z) of the draw itself."""
+
+    def loss(self, x):
+        mu, log_var = self.encode(x)
+        q = torch.distributions.Normal(mu, (0.5 * log_var).exp())
+        z = q.rsample()
+        ratio = q.log_prob(z) - torch.distributions.Normal(0.0, 1.0).log_prob(z)
+        return (self.nll(x, self.decode(z)) + ratio.sum(1)).mean()
+
+
+class DecodesTwice(Repaired):
+    def loss(self, x):
+        mu, log_var = self.encode(x)
+        z = self.draw(mu, log_var)
+        half = self.nll(x, self.decode(z)) + self.nll(x, self.decode(z))
+        return (0.5 * half + self.kl(mu, log_var)).mean()
+
+
+class FixedVariance(Repaired):
+    """The variance is a parameter that is not trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.variance = nn.Parameter(torch.tensor(0.05), requires_grad=False)
+
+    def nll(self, x, image):
+        normal = torch.distributions.Normal(image, self.variance.sqrt())
+        return -normal.log_prob(x.flatten(1)).sum(1)
+
+
+class Double(Repaired):
+    def __init__(self):
+        super().__init__()
+        self.double()
+
+    def encode(self, x):
+        return Repaired.encode(self, x.double())
+
+
+class WithDropout(Repaired):
+    def __init__(self):
+        super().__init__()
+        self.encoder.insert(2, nn.BatchNorm1d(64))
+        self.decoder.insert(2, nn.Dropout(0.2))
+
+
+class DrawsInTrainingOnly(Repaired):
+    def draw(self, mu, log_var):
+        return Repaired.draw(self, mu, log_var) if self.training else mu
+
+
+class ListedAngles(Repaired):
+    """The circuit is in no module, and its angles are parameters all the same."""
+
+    def __init__(self):
+        super().__init__()
+        self.plain = [self.quantum]
+        self.angles = nn.ParameterList(self.quantum.parameters())
+        del self.quantum
+
+    def decode(self, z):
+        return self.decoder(self.plain[0](z))
+
+
+class NarrowStart(Repaired):
+    """All log-variances begin at `first`."""
+
+    first = -4.0
+
+    def __init__(self):
+        super().__init__()
+        with torch.no_grad():
+            self.encoder[-1].weight[8:] = 0
+            self.encoder[-1].bias[8:] = self.first
+
+
+class UnitStart(NarrowStart):
+    first = 0.0
+
+
+class Scaled(Repaired):
+    def decode(self, z):
+        return self.decoder(self.quantum(z) / 0.3)
+
+
+RIGHT = [
+    Repaired,
+    TwoHeads,
+    Library,
+    ByDistributions,
+    OneByOne,
+    SampledKL,
+    DecodesTwice,
+    FixedVariance,
+    Double,
+    WithDropout,
+    DrawsInTrainingOnly,
+    ListedAngles,
+    NarrowStart,
+    UnitStart,
+    Scaled,
+    lambda: Repaired(),
+]
+
+
+@pytest.mark.parametrize("answer", RIGHT)
 def test_repaired_models(answer):
     verdict = check.ex_07_3(answer)
     assert verdict.passed, verdict
+
+
+def started(model, seed):
+    """The class with another start."""
+
+    def make():
+        torch.manual_seed(seed)
+        return model()
+
+    return make
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_start_does_not_matter(seed):
+    for model in (Repaired, SampledKL):
+        verdict = check.ex_07_3(started(model, seed))
+        assert verdict.passed, verdict
+    assert check.ex_07_3(started(draws(by_variance), seed)).kind == "std"
 
 
 def broken(**methods):
@@ -264,6 +488,102 @@ class NoModule:
         self.loss = self.inside.loss
 
 
+def draws(draw):
+    return broken(draw=lambda self, mu, log_var: draw(mu, log_var))
+
+
+def by_variance(mu, log_var):
+    return mu + log_var.exp() * torch.randn_like(mu)
+
+
+def at_fixed_seed(mu, log_var):
+    noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(1))
+    return mu + (0.5 * log_var).exp() * noise
+
+
+class BadStart(NarrowStart):
+    def draw(self, mu, log_var):
+        return by_variance(mu, log_var)
+
+
+class BadUnitStart(UnitStart):
+    def draw(self, mu, log_var):
+        return by_variance(mu, log_var)
+
+
+def with_circuit(**options):
+    """The repaired class with another circuit."""
+
+    class Other(Repaired):
+        def __init__(self):
+            super().__init__()
+            settings = {"angle_scale": 0.3, "mirror": True} | options
+            self.quantum = Quantum(circuit=vq.Circuit(4, 8, **settings))
+
+    return Other
+
+
+class NoCircuit(Repaired):
+    def __init__(self):
+        super().__init__()
+        self.quantum = nn.Linear(8, 8)
+
+
+class Frozen(Repaired):
+    def __init__(self):
+        super().__init__()
+        self.quantum.requires_grad_(False)
+
+
+class OneSpread(Repaired):
+    """A log-variance that is learnt, but is no function of the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.log_var = nn.Parameter(torch.zeros(8))
+
+    def encode(self, x):
+        mu, _log_var = Repaired.encode(self, x)
+        return mu, self.log_var.expand_as(mu)
+
+
+def ten_draws(self, x):
+    mu, log_var = self.encode(x)
+    nll = sum(self.nll(x, self.decode(self.draw(mu, log_var))) for _draw in range(10)) / 10
+    return (nll + self.kl(mu, log_var)).mean()
+
+
+def past_the_circuit(self, x):
+    mu, log_var = self.encode(x)
+    z = self.draw(mu, log_var)
+    return (self.nll(x, self.decoder(z)) + self.kl(mu, log_var)).mean()
+
+
+def detached_features(self, x):
+    """`decode` is in order, and `loss` does not use it."""
+    mu, log_var = self.encode(x)
+    image = self.decoder(self.quantum(self.draw(mu, log_var)).detach())
+    return (self.nll(x, image) + self.kl(mu, log_var)).mean()
+
+
+def half_a_slope(self, x):
+    loss = Repaired.loss(self, x)
+    return 0.5 * (loss + loss.detach())
+
+
+def nll_of_pytorch(self, x, image):
+    variance = torch.full_like(image, 0.05)
+    return nn.functional.gaussian_nll_loss(image, x.flatten(1), variance, reduction="none").sum(1)
+
+
+def mean_nll(self, x, image):
+    return Repaired.nll(self, x, image) / 64
+
+
+def narrow(self, x, image):
+    return -torch.distributions.Normal(image, 0.05).log_prob(x.flatten(1)).sum(1)
+
+
 def mse(self, x):
     mu, log_var = self.encode(x)
     return nn.functional.mse_loss(self.decode(self.draw(mu, log_var)), x.flatten(1))
@@ -295,8 +615,37 @@ def variance_of(value):
         (NarrowEncoder, "chunk"),
         (broken(encode=lambda s, x: s.encoder(x).chunk(2, dim=1)), "flatten"),
         (broken(encode=lambda s, x: [p.squeeze() for p in Repaired.encode(s, x)]), "squeeze"),
-        (broken(draw=lambda s, mu, lv: mu + lv.exp() * torch.randn_like(mu)), "std"),
-        (broken(draw=lambda s, mu, lv: mu), "no-draw"),
+        (draws(by_variance), "std"),
+        (BadStart, "std"),
+        (BadUnitStart, "std"),
+        (draws(lambda mu, lv: mu), "no-draw"),
+        (draws(at_fixed_seed), "no-draw"),
+        (draws(lambda mu, lv: mu + torch.randn_like(mu)), "no-spread"),
+        (draws(lambda mu, lv: torch.randn_like(mu)), "prior"),
+        (draws(lambda mu, lv: mu + (0.5 * lv).exp() * torch.rand_like(mu)), "draws"),
+        (draws(lambda mu, lv: mu + (-0.5 * lv).exp() * torch.randn_like(mu)), "draws"),
+        (draws(lambda mu, lv: mu + 0.5 * lv * torch.randn_like(mu)), "draws"),
+        (draws(lambda mu, lv: mu + (0.5 * lv).exp() * torch.randn(8)), "shared"),
+        (draws(lambda mu, lv: mu + (0.5 * lv).exp() * torch.randn(len(mu), 1)), "one-number"),
+        (draws(lambda mu, lv: vq.reparameterise(mu.detach(), lv)), "detach"),
+        (draws(lambda mu, lv: mu + (0.5 * lv).exp().detach() * torch.randn_like(mu)), "detach"),
+        (draws(lambda mu, lv: vq.reparameterise(mu, lv).detach()), "detach"),
+        (broken(kl=lambda s, mu, lv: Repaired.kl(s, mu, lv).detach()), "detach"),
+        (broken(loss=detached_features), "detach"),
+        (broken(loss=half_a_slope), "slope"),
+        (broken(loss=ten_draws), "count"),
+        (broken(loss=past_the_circuit), "no-circuit"),
+        (broken(loss=lambda s, x: torch.tensor(0.0)), "no-circuit"),
+        (with_circuit(mirror=False), "other-circuit"),
+        (with_circuit(entangler="ring"), "other-circuit"),
+        (with_circuit(entangler="none"), "other-circuit"),
+        (with_circuit(angle_scale=1.0), "other-circuit"),
+        (NoCircuit, "no-circuit"),
+        (Frozen, "frozen"),
+        (broken(decode=lambda s, z: s.decoder(s.quantum(z.flip(1)))), "other-code"),
+        (OneSpread, "constant"),
+        (broken(encode=lambda s, x: [Repaired.encode(s, x)[0]] * 2), "same"),
+        (broken(encode=lambda s, x: [p.detach() for p in Repaired.encode(s, x)]), "detach"),
         (broken(decode=lambda s, z: s.decoder(s.quantum(0 * z))), "no-data"),
         (broken(decode=lambda s, z: s.decoder(s.quantum(z).detach())), "detach"),
         (broken(decode=lambda s, z: s.decoder(s.quantum(z.detach()))), "detach"),
@@ -310,21 +659,28 @@ def variance_of(value):
         (kl_times(1 / 8), "kl-mean"),
         (kl_times(-1), "kl-sign"),
         (kl_times(2), "kl-half"),
+        (kl_times(0.5), "kl-half"),
         (variance_of(1.0), "variance"),
         (variance_of(0.5), "variance"),
         (variance_of(0.05), "constant"),
-        (broken(loss=scaled_loss(200.0)), "sum"),
+        (broken(nll=nll_of_pytorch), "constant"),
+        (broken(nll=narrow), "variance"),
+        (variance_of(0.05**2), "variance"),
+        (broken(nll=mean_nll), "mse"),
+        (broken(loss=lambda s, x: len(x) * Repaired.loss(s, x)), "sum"),
         (broken(loss=scaled_loss(-1.0)), "elbo"),
         (broken(loss=scaled_loss(0.7)), "value"),
         (broken(loss=lambda s, x: Repaired.loss(s, x).expand(2)), "shape"),
         (broken(loss=lambda s, x: Repaired.loss(s, x).detach()), "no-slope"),
         (broken(encode=lambda s, x: Repaired.encode(s, x)[0]), "type"),
+        (broken(loss=lambda s, x: Repaired.loss(s, x).item()), "float"),
         (broken(loss=lambda s, x: None), "returns-nothing"),
         (broken(loss=None), "returns-nothing"),
         (broken(loss=3), "not-a-function"),
         (Repaired(), "instance"),
         (type("Bare", (nn.Module,), {}), "missing"),
         (lambda: 1 / 0, "raises"),
+        ("Repaired", "not-a-class"),
     ],
 )
 def test_models_with_faults(answer, kind):
@@ -355,6 +711,29 @@ def test_the_statement_s_own_class_is_not_yet_right():
     assert check.ex_07_3(Article).kind == "flatten"
 
 
+HINTS = {
+    draws(lambda mu, lv: vq.reparameterise(mu.detach(), lv)): "Through the mean in `z`",
+    draws(lambda mu, lv: mu + (lv / 2).exp().detach() * torch.randn_like(mu)): "Through the spread",
+    broken(kl=lambda s, mu, lv: Repaired.kl(s, mu, lv).detach()): "The KL has no slope",
+    broken(loss=detached_features): "The circuit's weights get no slope",
+    broken(nll=nll_of_pytorch): "only the part with log(2π) is missing",
+    broken(nll=narrow): "0.05 is the variance, not the standard deviation",
+}
+
+
+@pytest.mark.parametrize(("answer", "hint"), HINTS.items(), ids=HINTS.values())
+def test_one_kind_of_mistake_has_several_hints(answer, hint):
+    assert hint in check.ex_07_3(answer).message
+
+
+def test_the_model_s_weights_are_as_they_were():
+    model = Repaired()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert check.ex_07_3(lambda: model).passed
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
 def test_the_check_leaves_torch_s_generator_alone():
     torch.manual_seed(0)
     expected = torch.rand(1)
@@ -373,17 +752,43 @@ def by_circuits(amplitudes):
     return layers
 
 
+def by_list(deepest):
+    """All depths up to one, tried anew for every question."""
+
+    def affordable(amplitudes):
+        widths = [max(vq.Circuit(50, 100, space_layers=k).light_cone_widths) for k in deepest]
+        fitting = [k for k, w in zip(deepest, widths, strict=True) if 2**w <= amplitudes]
+        return max(fitting, default=-1)
+
+    return affordable
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         by_circuits,
-        lambda a: (a.bit_length() - 1 - 4) // 2,
+        by_list(range(50)),
+        by_list(range(100)),
+        lambda a: max(-1, (a.bit_length() - 1 - 4) // 2),
+        lambda a: max(-1, (math.floor(math.log2(a)) - 4) // 2),
+        lambda a: np.clip(np.floor((np.log2(a) - 4) / 2), -1, None),
         lambda a: torch.tensor(by_circuits(a)),
         lambda a: np.float64(by_circuits(a)),
     ],
 )
 def test_right_depths(answer):
-    assert check.ex_07_4(answer).passed
+    verdict = check.ex_07_4(answer)
+    assert verdict.passed, verdict
+
+
+def by_cones(width, depths=range(60)):
+    """The depth by another width than the largest."""
+
+    def affordable(amplitudes):
+        widths = [width(vq.Circuit(50, 100, space_layers=k).light_cone_widths) for k in depths]
+        return max((k for k in depths if 2 ** widths[k] <= amplitudes), default=-1)
+
+    return affordable
 
 
 @pytest.mark.parametrize(
@@ -392,9 +797,21 @@ def test_right_depths(answer):
         (lambda a: math.floor(math.log2(a) / 2), "embedding"),
         (lambda a: (a - 4) // 2, "qubits"),
         (lambda a: by_circuits(a) + 1, "too-wide"),
-        (lambda a: by_circuits(a - 1), "too-narrow"),
+        (lambda a: by_circuits(a) - 1, "too-narrow"),
+        (lambda a: by_circuits(a - 1), "limit"),
         (lambda a: max(0, by_circuits(a)), "minus-one"),
+        (lambda a: (int(math.log2(a)) - 4) // 2, "minus-one"),
+        (by_cones(min), "one-cone"),
+        (by_cones(lambda widths: widths[0], range(30)), "one-cone"),  # and it stops too early
+        (by_cones(np.mean), "one-cone"),
+        (by_cones(np.median), "one-cone"),
+        (by_list(range(8)), "stops"),
+        (by_list(range(20)), "stops"),
+        (lambda a: by_circuits(a) if a >= 16 else None, "returns-nothing"),
         (lambda a: 7, "value"),
+        (lambda a: 2.5, "value"),
+        (lambda a: 10**9, "value"),
+        (lambda a: by_circuits(a) + (a == 10**6), "value"),
         (lambda a: "3", "type"),
         (lambda a: math.nan, "not-finite"),
     ],
@@ -402,6 +819,13 @@ def test_right_depths(answer):
 def test_wrong_depths(answer, kind):
     verdict = check.ex_07_4(answer)
     assert verdict.kind == kind, verdict
+
+
+def test_a_depth_without_a_name_is_told_its_width():
+    one_more = check.ex_07_4(lambda a: by_circuits(a) + (a == 10**6)).message
+    assert one_more.endswith("expected 7, got 8. With 8 layers the widest cone has 20 qubits.")
+    one_less = check.ex_07_4(lambda a: by_circuits(a) - (a == 10**6)).message
+    assert one_less.endswith("expected 7, got 6. With 7 layers the widest cone has 18 qubits.")
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])

@@ -1,5 +1,6 @@
 """The mechanism of checks: it answers in time, in sentences, and is not fooled."""
 
+import contextlib
 import re
 import threading
 import time
@@ -49,6 +50,35 @@ def test_right_wrong_and_unattempted():
 
     for empty in (stub, ellipsis, planned):
         assert ask(doubled, empty).status == "unattempted"
+
+
+def test_a_function_that_returns_nothing_in_one_case_only_is_wrong_there():
+    def thrice(answer):
+        """A function of numbers, tensors and two numbers."""
+        for arguments in ((3,), (torch.ones(2), 4), (1, 2)):
+            call(answer, *arguments)
+        return Right("all answered")
+
+    def only_one(x, y=0):
+        return x if y == 0 else None
+
+    def no_whole_pairs(x, y=0):
+        return ... if y == 2 else x
+
+    for answer, given in ((only_one, "a tensor of shape (2,), 4"), (no_whole_pairs, "1, 2")):
+        verdict = ask(thrice, answer)
+        assert verdict.kind == "returns-nothing"
+        assert verdict.message.startswith(f"For {given} your function returns nothing")
+    assert ask(thrice, lambda *a: None).status == "unattempted"
+
+
+def test_a_second_function_may_still_be_empty():
+    def two(first, second):
+        """Two functions."""
+        return Right(str(call(first, 1) + call(second, 1)))
+
+    assert ask(two, lambda x: x, lambda x: None).status == "unattempted"
+    assert ask(two, lambda x: x, lambda x: 2).message == "3"
 
 
 def test_not_implemented_in_a_package_is_an_error_and_no_empty_answer():
@@ -167,6 +197,37 @@ def test_nothing_goes_on_running_after_a_plain_endless_loop(monkeypatch):
             break
         time.sleep(0.1)
     assert threading.active_count() <= before
+
+
+def test_nothing_is_printed_of_a_thread_that_is_stopped_twice(monkeypatch):
+    """A second exception may come while the first is being caught."""
+    told = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    hook = threading.excepthook
+    monkeypatch.setattr(mechanism.contextlib, "suppress", contextlib.nullcontext)
+    monkeypatch.setattr(mechanism, "TIME_LIMIT", 0.1)
+
+    def endless(x):
+        while True:
+            pass
+
+    assert ask(doubled, endless).kind == "time"
+    assert not told
+    assert threading.excepthook is hook
+
+
+def test_other_threads_errors_are_told_meanwhile(monkeypatch):
+    told = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_type))
+
+    def with_a_thread(x):
+        thread = threading.Thread(target=lambda: 1 / 0)
+        thread.start()
+        thread.join()
+        return 2 * x
+
+    assert ask(doubled, with_a_thread).status == "right"
+    assert told == [ZeroDivisionError]
 
 
 def test_time_limit_works_without_signals(monkeypatch):

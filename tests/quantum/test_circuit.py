@@ -49,6 +49,37 @@ def test_light_cones_have_the_width_that_counting_gives():
     ]
 
 
+@pytest.mark.parametrize(
+    "circuit",
+    [
+        Circuit(1),
+        Circuit(9, 18, space_layers=3),
+        Circuit(9, 18, mirror=True),
+        Circuit(8, reupload=True, encoder_layers=2),
+        Circuit(7, entangler="ring", encoder_layers=0, space_layers=1, decoder_layers=0),
+        Circuit(7, entangler="none"),
+    ],
+)
+def test_light_cones_are_walks_back_from_each_measurement(circuit):
+    for qubit in range(circuit.n_qubits):
+        cone = {qubit}
+        for operation in reversed(circuit.operations()):
+            for pair in reversed(getattr(operation, "pairs", ())):
+                if cone.intersection(pair):
+                    cone.update(pair)
+        assert circuit.light_cone(qubit) == range(min(cone), max(cone) + 1)
+        assert circuit.light_cone_widths[qubit] == len(circuit.light_cone(qubit))
+
+
+def test_a_circuit_is_the_same_value_after_its_cones_were_asked_for():
+    asked = Circuit(5, 10)
+    assert max(asked.light_cone_widths) > 1
+    assert asked == Circuit(5, 10)
+    assert hash(asked) == hash(Circuit(5, 10))
+    assert repr(asked) == repr(Circuit(5, 10))
+    assert dataclasses.replace(asked, entangler="none").light_cone_widths == (1,) * 5
+
+
 def test_numbers_of_numpy_are_numbers():
     circuit = Circuit(np.int64(4), np.int64(8), angle_scale=np.float64(0.5))
     assert circuit == Circuit(4, 8, angle_scale=0.5)

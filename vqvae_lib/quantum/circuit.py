@@ -19,6 +19,7 @@ backends read that list and nothing else, which is why they agree.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 __all__ = ["Circuit", "Embed", "Entangle", "Rotate"]
@@ -317,18 +318,26 @@ class Circuit:
         """
         if not 0 <= qubit < self.n_qubits:
             raise ValueError(f"qubit={qubit!r}: expected one of 0 to {self.n_qubits - 1}")
-        cone = {qubit}
-        for operation in reversed(self.operations()):
-            if isinstance(operation, Entangle):
-                for pair in reversed(operation.pairs):
-                    if cone.intersection(pair):
-                        cone.update(pair)
-        return range(min(cone), max(cone) + 1)
+        return self._light_cones[qubit]
 
     @property
     def light_cone_widths(self) -> tuple[int, ...]:
         """Width of each qubit's light cone, in qubits."""
-        return tuple(len(self.light_cone(qubit)) for qubit in range(self.n_qubits))
+        return tuple(len(cone) for cone in self._light_cones)
+
+    @cached_property
+    def _light_cones(self) -> list[range]:
+        """All light cones from one walk: which measured qubits each qubit can still change."""
+        changed = [{qubit} for qubit in range(self.n_qubits)]
+        for operation in reversed(self.operations()):
+            if isinstance(operation, Entangle):
+                for a, b in reversed(operation.pairs):
+                    changed[a] = changed[b] = changed[a] | changed[b]
+        cones: list[list[int]] = [[] for _ in changed]
+        for qubit, measured in enumerate(changed):
+            for other in measured:
+                cones[other].append(qubit)
+        return [range(cone[0], cone[-1] + 1) for cone in cones]
 
     # -------------------------------------------------------------------------- printing
 

@@ -67,6 +67,16 @@ class _TimeUp(BaseException):
     """Raised inside the learner's code when its time is up; passes `except Exception`."""
 
 
+class _Answered(threading.local):
+    """The functions that have returned something, in this thread: each check runs in its own."""
+
+    def __init__(self) -> None:
+        self.functions: list[Any] = []
+
+
+_answered = _Answered()
+
+
 @dataclass(frozen=True, repr=False)
 class Verdict:
     """What a check says.
@@ -144,6 +154,7 @@ class Checks:
 def call(function: Any, *arguments: Any) -> Any:
     """Call the learner's function; its mistakes become `Wrong`, an empty body `NotAttempted`.
 
+    A function that has returned something before is not empty: then nothing is a mistake too.
     Tensors are passed as copies, so that an answer that works in place does not change the
     check's own data.
     """
@@ -164,9 +175,22 @@ def call(function: Any, *arguments: Any) -> Any:
             raise NotAttempted(_("Write the body of the function.")) from None
         raise Wrong("raises", _say_error(error)) from None
     if value is None or value is ...:
+        if function in _answered.functions:
+            given = ", ".join(
+                str(a) if isinstance(a, int | float) else describe(a) for a in arguments
+            )
+            raise Wrong(
+                "returns-nothing",
+                _(
+                    "For {given} your function returns nothing: does one way through it end "
+                    "without `return`?"
+                ).format(given=given),
+            )
         raise NotAttempted(
             _("Your function returns nothing so far: write its body, and `return` the result.")
         )
+    if function not in _answered.functions:
+        _answered.functions.append(function)
     return value
 
 
@@ -342,6 +366,12 @@ def _in_time(judge: Callable[[], Verdict], *, limit: float) -> Verdict:
         with contextlib.suppress(_TimeUp):
             verdicts.append(judge())
 
+    def hook(args: threading.ExceptHookArgs) -> None:
+        """Say nothing of a second `_TimeUp` that came while the first was being caught."""
+        if args.exc_type is not _TimeUp:
+            before(args)
+
+    before, threading.excepthook = threading.excepthook, hook
     thread = threading.Thread(target=target, daemon=True)
     thread.start()
     try:
@@ -354,6 +384,7 @@ def _in_time(judge: Callable[[], Verdict], *, limit: float) -> Verdict:
                 ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_TimeUp)
             )
             thread.join(0.1)
+        threading.excepthook = before
     if verdicts:
         return verdicts[0]
     message = _(
