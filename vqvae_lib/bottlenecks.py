@@ -7,6 +7,7 @@ model changes: an ablation is another bottleneck.
 "quantum"        the circuit
 "separable"      the circuit without its entangling gates: n qubits, each for itself
 "frozen"         the circuit, its angles left as they begin
+"patched"        several smaller circuits side by side, each with its own part of z
 "fourier"        a trained linear combination of the circuit's own Fourier functions, without a
                  circuit; it begins as the circuit does
 "mlp"            a hidden layer of about as many numbers as the circuit has angles
@@ -34,9 +35,11 @@ from vqvae_lib.networks import mlp
 from vqvae_lib.quantum import Circuit, QuantumLayer
 from vqvae_lib.quantum.layer import Init
 
-__all__ = ["Fourier", "ParameterCount", "Scaled", "count_parameters", "make_bottleneck"]
+__all__ = ["Fourier", "ParameterCount", "Patched", "Scaled", "count_parameters", "make_bottleneck"]
 
-Kind = Literal["quantum", "separable", "frozen", "fourier", "mlp", "linear", "tanh", "none"]
+Kind = Literal[
+    "quantum", "separable", "frozen", "patched", "fourier", "mlp", "linear", "tanh", "none"
+]
 
 
 def make_bottleneck(
@@ -46,6 +49,7 @@ def make_bottleneck(
     init: Init | None = None,
     scale_features: bool = True,
     backend: Any = "auto",
+    patches: int | None = None,
     **options: Any,
 ) -> nn.Module:
     """Make one of the bottlenecks above.
@@ -65,6 +69,8 @@ def make_bottleneck(
         scaled, the decoder is first given z itself.
     backend, **options
         Of the circuit, as for `QuantumLayer`.
+    patches
+        For "patched", and for it alone: into how many circuits the qubits are divided.
 
     Returns
     -------
@@ -74,11 +80,17 @@ def make_bottleneck(
     Raises
     ------
     ValueError
-        If there is no such kind, or it needs m = d and the circuit has another m.
+        If there is no such kind, it needs m = d and the circuit has another m, or `patches` does
+        not divide the qubits.
     """
     if kind not in get_args(Kind):
         listed = ", ".join(repr(known) for known in get_args(Kind))
         raise ValueError(f"bottleneck={kind!r}: expected one of {listed}")
+    if (kind == "patched") != (patches is not None):
+        raise ValueError(
+            f"bottleneck={kind!r} with patches={patches!r}: expected patches with 'patched', and "
+            "with it alone"
+        )
     d, m, a = circuit.latent_dim, circuit.n_features, circuit.angle_scale
     assert d is not None
     if kind in ("none", "tanh") and d != m:
@@ -91,6 +103,8 @@ def make_bottleneck(
     if kind in ("quantum", "separable", "frozen"):
         layer: nn.Module = QuantumLayer(circuit, backend, init=init, **options)
         layer.requires_grad_(kind != "frozen")
+    elif patches is not None:
+        layer = Patched(circuit, patches, backend, init=init, **options)
     elif kind == "fourier":
         layer = Fourier(QuantumLayer(circuit, backend, init=init))
     elif kind == "tanh":
@@ -138,6 +152,60 @@ class Scaled(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, d) -> (B, m)."""
         return self.scale * self.layer(z)
+
+
+class Patched(nn.Module):
+    """Circuits side by side, with no gate between them: each is given its own part of z.
+
+    n qubits become P circuits of n/P. Together they are one circuit of n qubits that has no gate
+    across the borders, so that a state of n/P qubits is all that a simulator, or a small device,
+    ever holds. What the borders cost is that no feature depends on z of two patches.
+
+    Parameters
+    ----------
+    circuit
+        That of all n qubits, which the patches take after.
+    patches
+        How many, P; a divisor of n.
+    backend, init, **options
+        Of every patch, as for `QuantumLayer`.
+
+    Raises
+    ------
+    ValueError
+        If the qubits cannot be divided into so many equal parts.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        patches: int,
+        backend: Any = "auto",
+        *,
+        init: Init | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        check_count("patches", patches)
+        n, d = circuit.n_qubits, circuit.latent_dim
+        if n % patches:
+            raise ValueError(f"patches={patches} does not divide n_qubits={n} into equal parts")
+        assert d is not None
+        part = replace(circuit, n_qubits=n // patches, latent_dim=d // patches)
+        self.layers = nn.ModuleList(
+            QuantumLayer(part, backend, init=init, **options) for _ in range(patches)
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(B, d) -> (B, m), both in the order of the patches."""
+        if z.shape[-1] % len(self.layers):
+            raise ValueError(
+                f"z has shape {tuple(z.shape)}: expected (B, d), d a multiple of "
+                f"{len(self.layers)}, the number of patches"
+            )
+        parts = z.chunk(len(self.layers), dim=-1)  # P times (B, d / P)
+        features = [layer(part) for layer, part in zip(self.layers, parts, strict=True)]
+        return torch.cat(features, dim=-1)  # P times (B, m / P) -> (B, m)
 
 
 class _NearIdentity(nn.Module):

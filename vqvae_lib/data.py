@@ -1,4 +1,4 @@
-"""Images to learn from: digits that need no download, MNIST, photographs.
+"""Data to learn from: digits that need no download, MNIST, photographs; and two tables of numbers.
 
 Images are rows of grey levels between 0 (background) and 1: x has shape (N, D) with D = H * W.
 """
@@ -21,11 +21,13 @@ from vqvae_lib._checks import check_count
 
 __all__ = [
     "ImageData",
+    "TableData",
     "binarise",
     "extract_patches",
     "load_digits",
     "load_mnist",
     "load_photographs",
+    "load_table",
     "random_manifold",
 ]
 
@@ -276,6 +278,104 @@ def load_mnist(
     )
 
 
+@dataclass(frozen=True, repr=False, eq=False)
+class TableData:
+    """Measurements with labels, one row a sample, split into training and test.
+
+    Attributes
+    ----------
+    name
+        What it is, for titles and file names.
+    x_train, x_test
+        Rows, shape (N, D), float32; every column has mean 0 and variance 1 over the training rows.
+    y_train, y_test
+        Labels, shape (N,), int64.
+    columns, classes
+        Names of the D columns, and of the labels 0, 1, …
+    mean, scale
+        What was subtracted from each column and what it was then divided by, shape (D,).
+    """
+
+    name: str
+    x_train: Tensor
+    y_train: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+    mean: Tensor
+    scale: Tensor
+
+    @property
+    def D(self) -> int:
+        """Number of columns."""
+        return len(self.columns)
+
+    def __repr__(self) -> str:
+        return (
+            f"TableData({self.name!r}, {len(self.x_train)} training and {len(self.x_test)} test "
+            f"rows of {self.D} numbers, {len(self.classes)} classes)"
+        )
+
+
+def load_table(name: str, *, test_fraction: float = 0.2, seed: int = 0) -> TableData:
+    """Load a small table that comes with scikit-learn: no download.
+
+    Parameters
+    ----------
+    name
+        "wine": 178 wines of three growers, 13 chemical measurements each. "breast_cancer": 569
+        tumours, benign or malignant, 30 measurements of cell nuclei each.
+    test_fraction
+        Share of the rows kept for testing, between 0 and 1.
+    seed
+        Chooses which; every class has the same share in both parts.
+
+    Returns
+    -------
+    TableData
+        Columns standardised by the training part's mean and standard deviation (with 1/N): the
+        test rows have no say in it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such table or `test_fraction` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> load_table("wine")
+    TableData('wine', 142 training and 36 test rows of 13 numbers, 3 classes)
+    """
+    if name not in ("wine", "breast_cancer"):
+        raise ValueError(f"name={name!r}: expected 'wine' or 'breast_cancer'")
+    if not 0 < test_fraction < 1:
+        raise ValueError(f"test_fraction={test_fraction!r}: expected a number between 0 and 1")
+    from sklearn import datasets
+    from sklearn.model_selection import train_test_split
+
+    bunch = datasets.load_wine() if name == "wine" else datasets.load_breast_cancer()
+    x = torch.from_numpy(bunch.data).double()  # (N, D)
+    y = bunch.target.astype(np.int64)
+    train, test = train_test_split(
+        np.arange(len(y)), test_size=test_fraction, stratify=y, random_state=seed
+    )
+    mean = x[train].mean(dim=0)  # (D,)
+    scale = x[train].std(dim=0, correction=0)
+    x = ((x - mean) / scale).float()
+    return TableData(
+        name=name,
+        x_train=x[train],
+        y_train=torch.from_numpy(y[train]),
+        x_test=x[test],
+        y_test=torch.from_numpy(y[test]),
+        columns=tuple(map(str, bunch.feature_names)),
+        classes=tuple(map(str, bunch.target_names)),
+        mean=mean.float(),
+        scale=scale.float(),
+    )
+
+
 def load_photographs() -> dict[str, Tensor]:
     """Load the photographs that lie inside the scikit-image package; nothing is downloaded.
 
@@ -307,16 +407,16 @@ def load_photographs() -> dict[str, Tensor]:
 
 
 def extract_patches(
-    photographs: Mapping[str, Tensor], *, size: int, count: int, seed: int
+    photographs: Mapping[str, Tensor], *, size: int | tuple[int, int], count: int, seed: int
 ) -> Tensor:
-    """Cut square patches out of photographs, every place in every photograph equally likely.
+    """Cut patches out of photographs, every place in every photograph equally likely.
 
     Parameters
     ----------
     photographs
         Pictures by name, each (H, W), as `load_photographs` gives them.
     size
-        Side of a patch, at most the smallest side of a picture.
+        Side of a square patch, or (height, width); no picture may be smaller.
     count
         How many patches.
     seed
@@ -325,7 +425,7 @@ def extract_patches(
     Returns
     -------
     torch.Tensor
-        Patches as rows, shape (count, size * size), in random order.
+        Patches as rows, shape (count, height * width), in random order.
 
     Raises
     ------
@@ -341,28 +441,29 @@ def extract_patches(
     """
     if not photographs:
         raise ValueError("photographs is empty: expected one or more pictures (H, W)")
-    if count < 1 or size < 1:
+    height, width = (size, size) if isinstance(size, int) else size
+    if count < 1 or min(height, width) < 1:
         raise ValueError(f"size={size!r}, count={count!r}: expected 1 or more of both")
-    # Windows are views: (H, W) -> (H - size + 1, W - size + 1, size, size), no pixel is copied.
+    # Windows are views: (H, W) -> (H - height + 1, W - width + 1, height, width), none is copied.
     windows = []
     for name, picture in photographs.items():
-        if picture.ndim != 2 or min(picture.shape) < size:
+        if picture.ndim != 2 or picture.shape[0] < height or picture.shape[1] < width:
             raise ValueError(
                 f"photograph {name!r} has shape {tuple(picture.shape)}: expected (H, W), "
                 f"each at least size={size}"
             )
-        windows.append(picture.unfold(0, size, 1).unfold(1, size, 1))
+        windows.append(picture.unfold(0, height, 1).unfold(1, width, 1))
     places = torch.tensor([w.shape[0] * w.shape[1] for w in windows])
     ends = places.cumsum(0)
     generator = torch.Generator().manual_seed(seed)
     place = torch.randint(int(ends[-1]), (count,), generator=generator)
     which = torch.searchsorted(ends, place, right=True)  # (count,), the picture of each place
-    patches = torch.empty(count, size, size, dtype=windows[0].dtype)
+    patches = torch.empty(count, height, width, dtype=windows[0].dtype)
     for i, window in enumerate(windows):
         here = which == i
         inside = place[here] - (ends[i] - places[i])
         patches[here] = window[inside // window.shape[1], inside % window.shape[1]]
-    return patches.flatten(1)  # (count, size, size) -> (count, size * size)
+    return patches.flatten(1)  # (count, height, width) -> (count, height * width)
 
 
 def random_manifold(

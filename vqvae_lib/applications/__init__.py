@@ -4,3 +4,5 @@ Each application is one function or class, in a module of its own, that takes an
 `VQVAE` and the reader's data. What is random takes a generator; what can be wrong is tested against
 a linear model, for which the answer is known.
 """
+
+__all__: list[str] = []

@@ -4,7 +4,14 @@ A metric takes data and gives floats; what it averages over is said in its docum
 estimate something with noise come as an `Estimate`, with its error.
 """
 
-from vqvae_lib.metrics.codes import knn_accuracy, linear_probe_accuracy, principal_angles
+from vqvae_lib.metrics.codes import (
+    IntrinsicDimension,
+    intrinsic_dimension,
+    knn_accuracy,
+    linear_probe_accuracy,
+    principal_angles,
+    trustworthiness,
+)
 from vqvae_lib.metrics.estimate import Estimate
 from vqvae_lib.metrics.models import ActiveUnits, active_units, nll
 from vqvae_lib.metrics.reconstruction import PCA, mse, pca, pca_floor
@@ -14,8 +21,10 @@ __all__ = [
     "PCA",
     "ActiveUnits",
     "Estimate",
+    "IntrinsicDimension",
     "TwoSampleTest",
     "active_units",
+    "intrinsic_dimension",
     "kid",
     "knn_accuracy",
     "linear_probe_accuracy",
@@ -25,5 +34,6 @@ __all__ = [
     "pca",
     "pca_floor",
     "principal_angles",
+    "trustworthiness",
     "two_sample_test",
 ]

@@ -1,0 +1,334 @@
+"""Augmentation against models of which everything is known, and images moved by SciPy."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import affine_transform
+from scipy.stats import kstest
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+import vqvae_lib as vq
+from vqvae_lib.applications.augmentation import (
+    latent_mixup,
+    mixup,
+    posterior_samples,
+    sample_labelled,
+    transform_images,
+)
+from vqvae_lib.applications.labelled import Labelled, accuracy, few_labels, mixture
+
+D, d, CLASSES = 5, 2, 3
+VARIANCE = 0.04
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+class LinearEncoder(nn.Module):
+    """mu = A x (+ what the label adds), log-variances that do not depend on x."""
+
+    def __init__(self, inputs):
+        super().__init__()
+        self.d = d
+        self.linear = nn.Linear(inputs, d, bias=False).double()
+        self.log_var = torch.tensor([-1.0, 0.5], dtype=torch.float64)
+
+    def forward(self, rows):
+        return self.linear(rows), self.log_var.expand(len(rows), d)
+
+
+def linear_model(n_classes=None):
+    """p(x|z, y) = N(W z + c_y, 0.04): draws given y have mean c_y and covariance W Wᵀ + 0.04 I."""
+    torch.manual_seed(0)
+    labels = n_classes or 0
+    decoder = nn.Linear(d + labels, D).double()
+    likelihood = vq.Gaussian(VARIANCE).double()
+    return vq.VAE(LinearEncoder(D + labels), decoder, likelihood, n_classes=n_classes).eval()
+
+
+def means_of_classes(model):
+    weight, bias = model.decoder.weight.detach(), model.decoder.bias.detach()
+    return weight[:, d:].T + bias, weight[:, :d]  # (CLASSES, D), (D, d)
+
+
+@pytest.fixture
+def labelled():
+    y = torch.arange(12) % CLASSES
+    return torch.randn(12, D, generator=seeded(3), dtype=torch.float64), y
+
+
+# Few labels ---------------------------------------------------------------------------------------
+
+
+def test_labels_are_as_many_of_each_class_and_drawn_anew_by_the_seed():
+    y = vq.load_digits().y_train
+    rows = few_labels(y, 7, seed=0)
+    assert y[rows].bincount().tolist() == [7] * 10
+    assert len(rows.unique()) == 70
+    assert torch.equal(rows, few_labels(y, 7, seed=0))
+    assert not torch.equal(rows, few_labels(y, 7, seed=1))
+    assert set(few_labels(y, 3, seed=0).tolist()) < set(rows.tolist())
+
+
+def test_each_row_is_chosen_equally_often():
+    y = torch.tensor([0] * 6 + [1] * 4)
+    counts = sum(few_labels(y, 2, seed=seed).bincount(minlength=10) for seed in range(3000))
+    share = counts / 3000
+    np.testing.assert_allclose(share[:6], 1 / 3, atol=0.04)
+    np.testing.assert_allclose(share[6:], 1 / 2, atol=0.04)
+
+
+def test_too_few_of_a_class_are_named():
+    with pytest.raises(ValueError, match="per_class=3: expected at most 2, the rows of class 1"):
+        few_labels(torch.tensor([0, 0, 0, 1, 1]), 3, seed=0)
+    with pytest.raises(ValueError, match="per_class=0"):
+        few_labels(torch.tensor([0, 1]), 0, seed=0)
+
+
+# Changed images -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 10)])
+@pytest.mark.parametrize(
+    "most",
+    [
+        {"max_shift": 1.7},
+        {"max_angle": 40.0},
+        {"max_zoom": 0.3},
+        {"max_shift": 0.6, "max_angle": 15.0, "max_zoom": 0.2},
+    ],
+)
+def test_images_are_changed_as_scipy_changes_them(shape, most):
+    H, W = shape
+    x = torch.rand(3, H * W, generator=seeded(1), dtype=torch.float64)
+    found = transform_images(
+        x, torch.arange(3), image_shape=shape, copies=2, generator=seeded(5), **most
+    )
+    draw = 2 * torch.rand(6, 4, generator=seeded(5), dtype=torch.float64).numpy() - 1
+    middle = np.array([(H - 1) / 2, (W - 1) / 2])
+    for i, (turn, zoom, right, down) in enumerate(draw):
+        a = math.radians(most.get("max_angle", 0)) * turn
+        # SciPy, too, asks where a new pixel (row, column) is taken from.
+        A = np.array([[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]])
+        A /= 1 + most.get("max_zoom", 0) * zoom
+        moved = most.get("max_shift", 0) * np.array([down, right])
+        wanted = affine_transform(
+            x[i % 3].reshape(H, W).numpy(), A, middle - A @ middle - moved, order=1,
+            mode="grid-constant",
+        )  # fmt: skip
+        np.testing.assert_allclose(found.x[i].reshape(H, W), wanted, atol=1e-9)
+    assert found.y.tolist() == [0, 1, 2, 0, 1, 2]
+    assert found.weight.tolist() == [1] * 6
+
+
+def test_a_dot_moves_right_and_down_by_what_is_drawn():
+    dot = torch.zeros(1, 81)
+    dot[0, 40] = 1  # the middle of 9x9
+    found = transform_images(
+        dot, torch.zeros(1, dtype=torch.int64), image_shape=(9, 9), copies=500, max_shift=2.0,
+        generator=seeded(2),
+    )  # fmt: skip
+    images = found.x.reshape(500, 9, 9)
+    place = torch.arange(9.0) - 4
+    down, right = (images.sum(2) * place).sum(1), (images.sum(1) * place).sum(1)
+    for moved in (down, right):
+        assert kstest(moved.numpy(), "uniform", (-2, 4)).pvalue > 0.001
+
+
+def test_nothing_changes_at_zero_and_what_does_not_fit_is_named():
+    x, y = torch.rand(4, 64), torch.arange(4)
+    same = transform_images(x, y, image_shape=(8, 8), generator=seeded())
+    torch.testing.assert_close(same.x, x)
+    for changes, said in (
+        ({"image_shape": (8, 7)}, r"image_shape=\(8, 7\): expected \(H, W\) with H \* W = 64"),
+        ({"max_shift": -1.0}, "max_shift=-1.0: expected a number from 0"),
+        ({"max_zoom": 1.0}, "max_zoom=1.0: expected a number from 0 to below 1"),
+        ({"max_angle": math.nan}, "max_angle=nan"),
+        ({"copies": 0}, "copies=0"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            transform_images(x, y, **({"image_shape": (8, 8), "generator": seeded()} | changes))
+    with pytest.raises(ValueError, match=r"x \(4, 64\) and y \(3,\)"):
+        transform_images(x, y[:3], image_shape=(8, 8), generator=seeded())
+
+
+# Drawn images -------------------------------------------------------------------------------------
+
+
+def test_draws_of_each_class_have_the_model_s_mean_and_covariance():
+    model = linear_model(CLASSES)
+    means, W = means_of_classes(model)
+    for mean in (True, False):
+        found = sample_labelled(model, 20_000, mean=mean, generator=seeded())
+        assert found.y.bincount().tolist() == [20_000] * CLASSES
+        wanted = W @ W.T + (0 if mean else VARIANCE) * torch.eye(D)
+        for label in range(CLASSES):
+            x = found.x[found.y == label]
+            spread = (wanted.diagonal() / 20_000).sqrt()
+            assert ((x.mean(0) - means[label]).abs() < 4.5 * spread + 1e-12).all()
+            torch.testing.assert_close(torch.cov(x.T), wanted, atol=0.03, rtol=0)
+
+
+def test_a_model_without_labels_has_no_labelled_draws():
+    with pytest.raises(ValueError, match="its samples carry no label"):
+        sample_labelled(linear_model(), 3, generator=seeded())
+
+
+@pytest.mark.parametrize("n_classes", [None, CLASSES])
+@pytest.mark.parametrize("spread", [0.0, 1.0, 2.0])
+def test_posterior_draws_scatter_as_q_does(labelled, n_classes, spread):
+    model = linear_model(n_classes)
+    x, y = labelled
+    found = posterior_samples(
+        model, x, y, copies=5000, spread=spread, generator=seeded(), mean=True
+    )
+    assert torch.equal(found.y, y.repeat(5000))
+    draws = found.x.reshape(5000, 12, D)
+    rows = x if n_classes is None else torch.cat([x, torch.eye(CLASSES)[y].double()], 1)
+    mu = rows @ model.encoder.linear.weight.detach().T
+    parts = mu if n_classes is None else torch.cat([mu, torch.eye(CLASSES)[y].double()], 1)
+    center = parts @ model.decoder.weight.detach().T + model.decoder.bias.detach()
+    W = model.decoder.weight.detach()[:, :d]
+    wanted = spread**2 * W @ torch.diag(model.encoder.log_var.exp()) @ W.T
+    error = 4.5 * (wanted.diagonal() / 5000).sqrt() + 1e-9
+    assert ((draws.mean(0) - center).abs() < error).all()
+    torch.testing.assert_close(
+        torch.cov(draws[:, 0].T), wanted, atol=0.05 * spread**2 + 1e-12, rtol=0
+    )
+
+
+def test_pixel_noise_is_that_of_the_likelihood(labelled):
+    model = linear_model()
+    x, y = labelled
+    options = {"copies": 3000, "spread": 0.0}
+    mean = posterior_samples(model, x, y, generator=seeded(), **options)
+    noisy = posterior_samples(model, x, y, generator=seeded(), mean=False, **options)
+    assert float((noisy.x - mean.x).var()) == pytest.approx(VARIANCE, rel=0.02)
+
+
+def test_posterior_draws_refuse_a_negative_spread(labelled):
+    with pytest.raises(ValueError, match=r"spread=-1.0"):
+        posterior_samples(linear_model(), *labelled, spread=-1.0, generator=seeded())
+
+
+# Mixed images -------------------------------------------------------------------------------------
+
+
+def test_two_codes_are_mixed_and_their_labels_with_the_same_share():
+    model = linear_model()
+    x, y = torch.randn(2, D, generator=seeded(), dtype=torch.float64), torch.tensor([0, 1])
+    found = latent_mixup(model, x, y, count=50, within_class=False, generator=seeded(1))
+    first, second = (Labelled(*(part[rows] for part in found)) for rows in
+                     (slice(50), slice(50, None)))  # fmt: skip
+    assert torch.equal(first.x, second.x)
+    torch.testing.assert_close(first.weight + second.weight, torch.ones(50).double())
+    ends = model.reconstruct(x).detach()  # linear: a mixture of codes gives a mixture of these
+    wanted = first.weight[:, None] * ends[first.y] + second.weight[:, None] * ends[second.y]
+    torch.testing.assert_close(first.x, wanted)
+
+
+def test_the_midpoint_of_two_codes_is_decoded():
+    """A large alpha makes λ nearly ½."""
+    model = linear_model()
+    x, y = torch.randn(2, D, generator=seeded(), dtype=torch.float64), torch.tensor([4, 4])
+    found = latent_mixup(model, x, y, count=30, alpha=1e9, generator=seeded(1))
+    ends = model.reconstruct(x).detach()
+    middle = (found.x - ends.mean(0)).norm(dim=1) < 1e-3
+    at_an_end = (found.x[:, None] - ends).norm(dim=2).amin(1) < 1e-9  # an image and itself
+    assert (middle | at_an_end).all()
+    assert middle.any()
+    assert (found.y == 4).all()
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
+def test_shares_are_beta_distributed(alpha):
+    x, y = torch.tensor([[0.0], [1.0]]).double(), torch.tensor([0, 0])
+    found = mixup(x, y, count=4000, alpha=alpha, within_class=True, generator=seeded())
+    # Half of the pairs are an image with itself; between the two, x is λ or 1 - λ.
+    mixed = found.x[(found.x > 0) & (found.x < 1)].numpy()
+    assert kstest(mixed, "beta", (alpha, alpha)).pvalue > 0.001
+
+
+def test_partners_are_of_the_class_where_they_should_be(labelled):
+    _x, y = labelled
+    one_hot = torch.eye(CLASSES).double()[y]  # as images: what a mixture is made of shows in it
+    within = mixup(one_hot, y, count=300, within_class=True, generator=seeded())
+    torch.testing.assert_close(within.x, torch.eye(CLASSES).double()[within.y])
+    between = mixup(one_hot, y, count=300, generator=seeded())
+    own = between.x[torch.arange(600), between.y]
+    torch.testing.assert_close(own.reshape(2, 300).amax(0), between.x[:300].amax(1))
+    weights = torch.zeros(300, CLASSES).double()
+    for half in (slice(300), slice(300, None)):
+        weights[torch.arange(300), between.y[half]] += between.weight[half]
+    torch.testing.assert_close(weights, between.x[:300])
+
+
+def test_a_conditional_model_mixes_within_a_class_only(labelled):
+    model = linear_model(CLASSES)
+    with pytest.raises(ValueError, match="within_class=False with a conditional model"):
+        latent_mixup(model, *labelled, count=3, within_class=False, generator=seeded())
+    found = latent_mixup(model, *labelled, count=7, generator=seeded())
+    assert found.x.shape == (7, D)
+    with pytest.raises(ValueError, match=r"alpha=0\.0"):
+        latent_mixup(model, *labelled, count=7, alpha=0.0, generator=seeded())
+    with pytest.raises(ValueError, match="count=0"):
+        latent_mixup(model, *labelled, count=0, generator=seeded())
+
+
+@pytest.mark.parametrize("bottleneck", ["quantum", "none"])
+def test_the_course_s_models_are_taken(bottleneck):
+    torch.manual_seed(0)
+    data = vq.load_digits()
+    x, y = data.x_train[:20], data.y_train[:20]
+    plain = vq.VQVAE(64, 16, 4, 2, bottleneck=bottleneck).eval()
+    conditional = vq.VQVAE(64, 16, 4, 2, bottleneck=bottleneck, n_classes=10).eval()
+    for found, rows in (
+        (sample_labelled(conditional, 3, generator=seeded()), 30),
+        (posterior_samples(conditional, x, y, copies=2, generator=seeded()), 40),
+        (posterior_samples(plain, x, y, copies=2, generator=seeded()), 40),
+        (latent_mixup(plain, x, y, count=9, within_class=False, generator=seeded()), 18),
+    ):
+        assert found.x.shape == (rows, 64)
+        assert found.y.shape == found.weight.shape == (rows,)
+        assert not found.x.requires_grad
+
+
+# Mixtures and scores ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("w", [0.0, 0.3, 1.0])
+def test_a_mixture_has_the_mixed_risk(labelled, w):
+    x, y = labelled
+    real = Labelled.of(x, y)
+    made = Labelled(torch.randn(40, D).double(), torch.arange(40) % 2, torch.rand(40).double())
+    both = mixture(real, made, w)
+    loss = lambda part: (part.x.sum(1) - part.y).square()  # noqa: E731
+    mean = lambda part: (part.weight * loss(part)).sum() / part.weight.sum()  # noqa: E731
+    torch.testing.assert_close(mean(both), (1 - w) * mean(real) + w * mean(made))
+    assert float(both.weight.sum()) == pytest.approx(12)
+    assert len(both.x) == {0.0: 12, 0.3: 52, 1.0: 40}[w]
+
+
+def test_a_share_out_of_range_is_named(labelled):
+    real = Labelled.of(*labelled)
+    with pytest.raises(ValueError, match=r"w=1.5: expected a number from 0 to 1"):
+        mixture(real, real, 1.5)
+
+
+def test_accuracy_is_scikit_learn_s_and_the_classifier_stays_unfitted():
+    data = vq.load_digits()
+    rows = few_labels(data.y_train, 5, seed=0)
+    train = Labelled(data.x_train[rows], data.y_train[rows], torch.rand(50, generator=seeded()))
+    classifier = LogisticRegression(max_iter=500)
+    found = accuracy(classifier, train, data.x_test, data.y_test)
+    own = LogisticRegression(max_iter=500).fit(
+        train.x.numpy(), train.y.numpy(), train.weight.numpy()
+    )
+    assert found == (own.predict(data.x_test.numpy()) == data.y_test.numpy()).mean()
+    assert not hasattr(classifier, "classes_")
+    unweighted = accuracy(classifier, Labelled.of(*train[:2]), data.x_test, data.y_test)
+    assert unweighted != found

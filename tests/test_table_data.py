@@ -1,0 +1,82 @@
+"""The two tables, and rectangles cut out of photographs."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.preprocessing import StandardScaler
+
+import vqvae_lib as vq
+from vqvae_lib.data import load_table
+
+SIZES = {"wine": (142, 36, 13, 3), "breast_cancer": (455, 114, 30, 2)}
+SOURCES = {"wine": load_wine, "breast_cancer": load_breast_cancer}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_tables_are_standardised_by_their_training_part(name):
+    table = load_table(name)
+    train, test, D, classes = SIZES[name]
+    assert table.x_train.shape == (train, D)
+    assert table.x_test.shape == (test, D)
+    assert table.D == D
+    assert len(table.classes) == classes == len(table.y_train.unique())
+    assert table.x_train.dtype == torch.float32
+    assert table.y_train.dtype == torch.int64
+    # Undo it: the rows are those of scikit-learn, and its scaler gives the same.
+    bunch = SOURCES[name]()
+    raw = table.x_train.double() * table.scale.double() + table.mean.double()
+    order = {tuple(np.round(row, 2)): i for i, row in enumerate(bunch.data.astype(np.float32))}
+    rows = [int(np.abs(bunch.data - row.numpy()).sum(1).argmin()) for row in raw]
+    assert len(set(rows)) == train
+    assert len(order) > 0
+    np.testing.assert_array_equal(bunch.target[rows], table.y_train)
+    scaler = StandardScaler().fit(bunch.data[rows])
+    rest = sorted(set(range(len(bunch.data))) - set(rows))
+    expected = scaler.transform(bunch.data[rest])
+    found = table.x_test.numpy()
+    np.testing.assert_allclose(np.sort(found, 0), np.sort(expected, 0), atol=1e-4)
+    np.testing.assert_allclose(scaler.transform(bunch.data[rows]), table.x_train, atol=1e-4)
+
+
+def test_a_seed_chooses_the_split_and_classes_keep_their_share():
+    first, again, other = (load_table("wine", seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(first.x_train, again.x_train)
+    assert not torch.equal(first.x_train, other.x_train)
+    shares = [torch.bincount(y).double() / len(y) for y in (first.y_train, first.y_test)]
+    torch.testing.assert_close(*shares, rtol=0, atol=0.02)
+    assert repr(first) == (
+        "TableData('wine', 142 training and 36 test rows of 13 numbers, 3 classes)"
+    )
+    assert len(load_table("wine", test_fraction=0.5).x_test) == 89
+
+
+def test_what_is_no_table_is_named():
+    with pytest.raises(ValueError, match="name='iris': expected 'wine' or 'breast_cancer'"):
+        load_table("iris")
+    with pytest.raises(ValueError, match="test_fraction=1"):
+        load_table("wine", test_fraction=1)
+
+
+def test_rectangles_are_windows_of_the_picture():
+    picture = torch.arange(12 * 20).reshape(12, 20).float()  # each pixel tells its place
+    patches = vq.extract_patches({"a": picture}, size=(3, 7), count=200, seed=0)
+    assert patches.shape == (200, 21)
+    for patch in patches.reshape(-1, 3, 7):
+        top, left = divmod(int(patch[0, 0]), 20)
+        assert torch.equal(patch, picture[top : top + 3, left : left + 7])
+    places = {int(patch[0]) for patch in patches}
+    assert {p // 20 for p in places} == set(range(10))  # every row and column is reached
+    assert {p % 20 for p in places} == set(range(14))
+
+
+def test_a_square_is_a_rectangle():
+    pictures = {"a": torch.rand(30, 40, generator=torch.Generator().manual_seed(0))}
+    square = vq.extract_patches(pictures, size=9, count=5, seed=3)
+    assert torch.equal(square, vq.extract_patches(pictures, size=(9, 9), count=5, seed=3))
+
+
+@pytest.mark.parametrize("size", [(31, 5), (5, 41), (0, 5), 31])
+def test_rectangles_that_do_not_fit_are_named(size):
+    with pytest.raises(ValueError, match="size="):
+        vq.extract_patches({"a": torch.zeros(30, 40)}, size=size, count=2, seed=0)
