@@ -38,6 +38,14 @@ CELLS = {
     "hybrid": "vqvae = vq.VQVAE(64, 16, 2, 2)\n"
     "hybrid = QuantumPlane(vqvae, torch.randn(50, 2), torch.arange(50) % 10,\n"
     "                      image_shape=(8, 8), alt='A plane and two qubits.')\nhybrid",
+    "hole": "twin = vq.VQVAE(64, 16, 4, 2)\n"
+    "hole = HolePainter(twin, torch.rand(3, 64), range(3), alt='A hole.')\nhole",
+    "labels": "scores = {'alone': [[0.7, 0.72, 0.69, 0.7]], 'moved': [[0.75, 0.76, 0.75, 0.73]]}\n"
+    "labels = LabelCurve([2], scores, baseline='alone', chosen=['alone', 'moved'], alt='Dots.')\n"
+    "labels",
+    "embeddings": "maps = {'one': torch.randn(20, 2), 'two': torch.randn(20, 2)}\n"
+    "embeddings = Embeddings(maps, torch.rand(20, 64), torch.arange(20) % 10,\n"
+    "                        image_shape=(8, 8), alt='Two maps.')\nembeddings",
     "panel": "def double(number):\n    print('twice is', 2 * number)\n\n"
     "Workbench(double, number=[20, 21])",
     "end": "print('all cells done')",
@@ -131,8 +139,9 @@ def test_a_gate_pressed_on_the_sphere_is_known_to_python(opened):
 
 @pytest.mark.parametrize(
     ("name", "trait"),
-    [("pair", "angles"), ("fourier", "weights"), ("compression", "kept"), ("hybrid", "z")],
-)
+    [("pair", "angles"), ("fourier", "weights"), ("compression", "kept"), ("hybrid", "z"),
+     ("embeddings", "chosen")],
+)  # fmt: skip
 def test_a_slider_moved_is_known_to_python(opened, name, trait):
     before = in_python(opened, f"{name}.{trait}")
     output(opened, name).locator("input[type=range]").first.focus()
@@ -144,6 +153,24 @@ def test_a_slider_moved_is_known_to_python(opened, name, trait):
     in_python(opened, f"setattr({name}, '{trait}', {before!r})")
     opened.wait_for_timeout(500)
     assert output(opened, name).inner_text() != shown
+
+
+def test_a_painted_hole_is_known_to_python(opened):
+    figure = output(opened, "hole").first
+    figure.get_by_role("button", name="clear").click()
+    figure.get_by_role("application").focus()
+    opened.keyboard.press("ArrowRight")
+    opened.keyboard.press("Space")
+    assert in_python(opened, "hole.hidden") == [1]
+    in_python(opened, "setattr(hole, 'hidden', [])")
+    figure.get_by_text("No pixel is hidden").wait_for(timeout=10_000)
+
+
+def test_arms_chosen_in_the_curve_are_known_to_python(opened):
+    output(opened, "labels").get_by_role("checkbox", name="moved").uncheck()
+    assert in_python(opened, "labels.chosen") == ["alone"]
+    in_python(opened, "setattr(labels, 'chosen', ['alone', 'moved'])")
+    assert output(opened, "labels").get_by_role("checkbox", name="moved").is_checked()
 
 
 def test_a_panel_runs_its_function(opened):

@@ -16,8 +16,11 @@ from vqvae_lib.course.widgets import (
     BetaSlider,
     BlochSphere,
     Compression,
+    Embeddings,
     FourierCircuit,
     GaussianKL,
+    HolePainter,
+    LabelCurve,
     LatentPlane,
     LatentPlanes,
     QuantumPlane,
@@ -46,6 +49,12 @@ def hybrid():
     )
 
 
+def hole():
+    torch.manual_seed(0)
+    model = vq.VQVAE(64, 16, 4, 2)
+    return HolePainter(model, IMAGES[0], range(6), alt="A digit with a hole, and its fill.")
+
+
 def figures():
     """Each figure, by the name of its kind."""
     twice = vq.Circuit(2, 2, entangler="ring", readout="Z", reupload=True)
@@ -72,6 +81,24 @@ def figures():
             alt="Two planes with numerals.",
         ),
         "quantum": hybrid(),
+        "hole": hole(),
+        "labels": LabelCurve(
+            [2, 5],
+            {
+                "alone": [[0.7, 0.72, 0.69, 0.7], [0.85, 0.86, 0.84, 0.85]],
+                "moved": [[0.75, 0.76, 0.75, 0.73], [0.86, 0.88, 0.86, 0.87]],
+            },
+            baseline="alone",
+            chosen=["alone", "moved"],
+            alt="Two curves.",
+        ),
+        "embeddings": Embeddings(
+            {"PCA": torch.randn(20, 2), "LDA": torch.randn(20, 2)},
+            DIGITS[:20],
+            torch.arange(20) % 10,
+            image_shape=(8, 8),
+            alt="Two maps.",
+        ),
     }
 
 
@@ -84,7 +111,10 @@ def opened(show):
     return lambda kind, **options: show(figures()[kind], **options)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+WITHOUT_SLIDERS = ["hole", "labels", "embeddings"]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *WITHOUT_SLIDERS])
 @pytest.mark.parametrize("width", [360, 1000])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_starts_fits_and_is_accessible(opened, kind, width, scheme):

@@ -4,8 +4,11 @@ from vqvae_lib.course.widgets.base import CourseWidget
 from vqvae_lib.course.widgets.beta_slider import BetaSlider
 from vqvae_lib.course.widgets.bloch_sphere import BlochSphere
 from vqvae_lib.course.widgets.compression import Compression
+from vqvae_lib.course.widgets.embeddings import Embeddings
 from vqvae_lib.course.widgets.fourier_circuit import FourierCircuit
 from vqvae_lib.course.widgets.gaussian_kl import GaussianKL
+from vqvae_lib.course.widgets.hole_painter import HolePainter
+from vqvae_lib.course.widgets.label_curve import LabelCurve
 from vqvae_lib.course.widgets.latent_plane import LatentPlane, LatentPlanes
 from vqvae_lib.course.widgets.quantum_plane import QuantumPlane
 from vqvae_lib.course.widgets.two_qubits import TwoQubits
@@ -16,8 +19,11 @@ __all__ = [
     "BlochSphere",
     "Compression",
     "CourseWidget",
+    "Embeddings",
     "FourierCircuit",
     "GaussianKL",
+    "HolePainter",
+    "LabelCurve",
     "LatentPlane",
     "LatentPlanes",
     "QuantumPlane",

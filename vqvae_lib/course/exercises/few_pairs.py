@@ -1,0 +1,134 @@
+"""The check of exercise 9.5: a style taught by forty pairs."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vqvae_lib.course.exercises.digits import digits_data
+from vqvae_lib.course.exercises.mechanism import Right, Wrong, call, expect_tensor
+from vqvae_lib.course.words import _
+
+__all__ = ["Given", "ex_09_5", "given_pairs"]
+
+_PAIRS, _ASKED = 40, 100
+_LARGEST_ERROR = 0.125  # of grey values that are 0.6 apart between paper and ink
+_LEAST_RECOGNISED = 0.7
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What exercise 9.5 gives to learn from.
+
+    Attributes
+    ----------
+    x
+        Digits in one style each, shape (1397, 64).
+    style
+        Which, 0 for ink and 1 for chalk, shape (1397,).
+    ink, chalk
+        Forty more digits, each in both styles, shape (40, 64) each.
+    """
+
+    x: Tensor
+    style: Tensor
+    ink: Tensor
+    chalk: Tensor
+
+
+def _as_chalk(x: Tensor) -> Tensor:
+    """Write pale on a grey board: neither 1 - x nor black on white."""
+    return 0.75 - 0.6 * x
+
+
+def _as_ink(x: Tensor) -> Tensor:
+    return 0.1 + 0.6 * x
+
+
+def _in_style(x: Tensor, style: Tensor) -> Tensor:
+    return torch.where(style[:, None] == 1, _as_chalk(x), _as_ink(x))
+
+
+@functools.cache
+def given_pairs() -> Given:
+    """Single digits in two styles, and forty pairs."""
+    x = digits_data().x_train
+    style = torch.arange(len(x) - _PAIRS) % 2
+    pairs = x[-_PAIRS:]
+    return Given(_in_style(x[:-_PAIRS], style), style, _as_ink(pairs), _as_chalk(pairs))
+
+
+def ex_09_5(learn: Any) -> Right:
+    """A function `learn(given)` that returns `convert(x, style)`, (B, 64) and (B,) to (B, 64)."""
+    convert = call(learn, given_pairs())
+    if not callable(convert):
+        raise Wrong(
+            "no-function", _("`learn(given)` has to return a function `convert(x, style)`.")
+        )
+    data = digits_data()
+    x, y = data.x_test[:_ASKED], data.y_test[:_ASKED]
+    style = torch.arange(_ASKED) // (_ASKED // 2)
+    asked, truth = _in_style(x, style), _in_style(x, 1 - style)
+    made = expect_tensor(
+        call(convert, asked, style), (_ASKED, 64), what="convert(x, style)", dtype=torch.float32
+    )
+    error, recognised = _rms(made, truth), _recognised(made, 1 - style, y)
+    mistakes = [
+        ("unchanged", asked, _("These are the images that were given, in the style they had.")),
+        (
+            "inverted",
+            1 - asked,
+            _("This is 1 - x. Chalk is not that: let the pairs say what the styles are."),
+        ),
+    ]
+    for kind, candidate, message in mistakes:
+        if _rms(made, candidate) < 0.02:
+            raise Wrong(kind, message)
+    mean = _in_style(data.x_train.mean(0).expand_as(x), 1 - style)
+    if _rms(made, mean) < 0.04:
+        raise Wrong("mean", _("That is nearly the same image for every digit: no content is left."))
+    numbers = {
+        "error": error, "limit": _LARGEST_ERROR, "share": round(100 * recognised),
+        "least": round(100 * _LEAST_RECOGNISED),
+    }  # fmt: skip
+    if recognised < 0.4:
+        raise Wrong(
+            "content",
+            _(
+                "The digits are lost: {share} % are recognised. Do the codes of the two styles "
+                "mean the same? Decode the code of a pair's one half as the other, and look."
+            ).format(**numbers),
+        )
+    if error >= _LARGEST_ERROR or recognised < _LEAST_RECOGNISED:
+        raise Wrong(
+            "not-enough",
+            _(
+                "On the way: error {error:.3f} (asked for: below {limit}), {share} % recognised "
+                "(asked for: {least} %)."
+            ).format(**numbers),
+        )
+    return Right(
+        _(
+            "Error {error:.3f}, {share} % recognised, from forty pairs. The single images cannot "
+            "say which code belongs to which; the pairs only have to fix that, a few dozen numbers."
+        ).format(**numbers)
+    )
+
+
+def _rms(made: Tensor, truth: Tensor) -> float:
+    return float((made - truth).square().mean().sqrt())
+
+
+def _recognised(made: Tensor, style: Tensor, y: Tensor) -> float:
+    """Share of images whose digit a vote of five neighbours in their style gets right."""
+    data = digits_data()
+    right = []
+    for number in (0, 1):
+        mine = style == number
+        train = _in_style(data.x_train, torch.full((len(data.x_train),), number))
+        near = torch.cdist(made[mine], train).topk(5, largest=False).indices  # (B, 5)
+        votes = data.y_train[near].mode(1).values
+        right.append((votes == y[mine]).float())
+    return float(torch.cat(right).mean())

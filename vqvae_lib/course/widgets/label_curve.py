@@ -1,0 +1,149 @@
+"""Accuracy against labels: ways to augment few labels, on paired seeds, against a baseline."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import traitlets
+
+from vqvae_lib.comparison import bootstrap_interval
+from vqvae_lib.course.widgets.base import CourseWidget
+from vqvae_lib.course.words import _
+
+__all__ = ["LabelCurve"]
+
+ARMS = 15  # as many as differ by colour and shape, and fit beside each other
+
+
+class LabelCurve(CourseWidget):
+    """Scores of several arms against the number of labels, and paired differences.
+
+    The reader chooses which arms to see, and the one that the others are compared with. Each
+    difference is taken seed by seed; its interval and those of the scores are bootstrap intervals
+    (`vqvae_lib.comparison.bootstrap_interval`), computed here and not in the browser.
+
+    Parameters
+    ----------
+    per_class : sequence of int
+        Numbers of labels a class, rising, two or more.
+    scores : dict of str to array (numbers of labels, seeds)
+        Accuracy, from 0 to 1, of each arm; the same four seeds or more for all arms.
+    baseline : str
+        The arm that the others are compared with at the start.
+    chosen : sequence of str
+        The arms that are shown at the start.
+    alt : str
+        What the figure shows, in a sentence.
+
+    Raises
+    ------
+    ValueError
+        If there are too few or too many arms, labels or seeds, shapes differ, a score is no
+        share, or an arm is unknown.
+    """
+
+    module: ClassVar[str] = "label_curve"
+    shown: ClassVar[tuple[str, ...]] = ("per_class", "arms")
+
+    per_class: Any = traitlets.List(help="Numbers of labels a class.").tag(sync=True)
+    arms: Any = traitlets.List(help="Names of the arms.").tag(sync=True)
+    scores: Any = traitlets.List(help="In percent: [arm][labels][seed].").tag(sync=True)
+    intervals: Any = traitlets.List(
+        help="Of the mean of each, in percent: [arm][labels] = [low, high]."
+    ).tag(sync=True)
+    differences: Any = traitlets.List(
+        help="Interval of arm minus baseline: [arm][baseline][labels] = [low, high]."
+    ).tag(sync=True)
+    baseline: Any = traitlets.Int(help="Number of the arm compared with.").tag(sync=True)
+    chosen: Any = traitlets.List(help="Numbers of the arms shown.").tag(sync=True)
+
+    def __init__(
+        self,
+        per_class: Sequence[int],
+        scores: Mapping[str, Any],
+        *,
+        baseline: str,
+        chosen: Sequence[str],
+        alt: str,
+        **kwargs: Any,
+    ):
+        labels, rows = _check(per_class, scores)
+        arms = list(scores)
+        for name, wanted in (("baseline", [baseline]), ("chosen", chosen)):
+            unknown = [arm for arm in wanted if arm not in arms]
+            if unknown:
+                raise ValueError(f"{name}={unknown[0]!r}: expected one of {', '.join(arms)}")
+        super().__init__(
+            per_class=labels,
+            arms=arms,
+            scores=rows,
+            intervals=[[_interval(values) for values in arm] for arm in rows],
+            differences=_differences(rows),
+            baseline=arms.index(baseline),
+            chosen=sorted({arms.index(arm) for arm in chosen}),
+            alt=alt,
+            words=_words(),
+            **kwargs,
+        )
+
+
+def _check(
+    per_class: Sequence[int], scores: Mapping[str, Any]
+) -> tuple[list[int], list[list[list[float]]]]:
+    """Give the numbers of labels, and the scores in percent, if they fit together."""
+    labels = [int(number) for number in per_class]
+    if len(labels) < 2 or labels != sorted(set(labels)) or labels[0] < 1:
+        raise ValueError(f"per_class={list(per_class)}: expected two or more, rising from 1 on")
+    if not 2 <= len(scores) <= ARMS:
+        raise ValueError(f"scores: expected 2 to {ARMS} arms, got {len(scores)}")
+    rows: list[list[list[float]]] = []
+    for name, values in scores.items():
+        arm = [[round(100 * float(score), 3) for score in seeds] for seeds in values]
+        sizes = {len(seeds) for seeds in arm}
+        wanted = len(rows[0][0]) if rows else max(sizes, default=0)
+        if len(arm) != len(labels) or sizes != {wanted} or wanted < 4:
+            raise ValueError(
+                f"scores[{name!r}]: expected {len(labels)} numbers of labels times the same four "
+                f"seeds or more for all arms, got {len(arm)} times {sorted(sizes)}"
+            )
+        if not all(0 <= score <= 100 for seeds in arm for score in seeds):  # NaN is refused too
+            raise ValueError(f"scores[{name!r}]: expected shares from 0 to 1")
+        rows.append(arm)
+    return labels, rows
+
+
+def _differences(rows: list[list[list[float]]]) -> list[list[list[list[float]]]]:
+    """Give the intervals of all paired differences; those the other way round are mirrored."""
+    found: list[list[list[list[float]]]] = [[[] for _arm in rows] for _arm in rows]
+    for i, arm in enumerate(rows):
+        found[i][i] = [[0.0, 0.0] for _labels in arm]
+        for j, other in enumerate(rows[:i]):
+            found[i][j] = [
+                _interval([a - b for a, b in zip(*pair, strict=True)])
+                for pair in zip(arm, other, strict=True)
+            ]
+            found[j][i] = [[-high, -low] for low, high in found[i][j]]
+    return found
+
+
+def _interval(values: list[float]) -> list[float]:
+    low, high = bootstrap_interval(values, resamples=4000)
+    return [round(low, 2) + 0.0, round(high, 2) + 0.0]
+
+
+def _words() -> dict[str, str]:
+    return {
+        "arms": _("What is shown"),
+        "baseline": _("Compared with"),
+        "seeds": _("a dot for each seed"),
+        "accuracy": _("Test accuracy in percent, against labels a class"),
+        "gain": _("The same seed by seed, minus “{baseline}”, in points"),
+        "axis": _("labels"),
+        "point": _("{labels} labels a class: {mean} [{low}, {high}]"),
+        "none": _("nothing chosen"),
+        "table": _(
+            "Mean difference from “{baseline}” in points, with its 95 % interval. Bold: the "
+            "interval does not contain 0 (not corrected for the number of arms)."
+        ),
+        "arm": _("arm"),
+        "column": _("{labels} labels"),
+    }
