@@ -19,6 +19,7 @@ sys.path.append(str(EXTENSIONS))
 
 import vq_complete  # noqa: E402
 import vq_freshness  # noqa: E402
+import vq_numbers  # noqa: E402
 import vq_offline  # noqa: E402
 import vq_repository  # noqa: E402
 import vq_widgets  # noqa: E402
@@ -258,3 +259,34 @@ def test_a_missing_page_fails_the_build(scratch):
     assert done.returncode != 0
     assert "lost" in done.stderr
     assert "Incomplete book" in done.stderr
+
+
+# ------------------------------------------------------------------ numbers
+
+
+def test_chapters_are_numbered_by_their_files():
+    from docutils import nodes
+
+    def page(number):
+        toc = nodes.bullet_list()
+        toc += nodes.reference(secnumber=(number,))
+        toc += nodes.reference(secnumber=(number, 2))
+        toc += nodes.reference()  # a heading without a number
+        title = nodes.title()
+        title["secnumber"] = (number,)
+        return toc, title, {"": (number,), "#a": (number, 2), "#b": None}
+
+    pages = {"chapters/07_x": page(7), "chapters/09_y": page(8), "chapters/solutions/09_y": page(3)}
+    env = SimpleNamespace(
+        tocs={name: toc for name, (toc, _, _) in pages.items()},
+        titles={name: title for name, (_, title, _) in pages.items()},
+        toc_secnumbers={name: numbers for name, (_, _, numbers) in pages.items()},
+    )
+    assert vq_numbers.renumber(env) == ["chapters/09_y"]
+    assert env.toc_secnumbers["chapters/09_y"] == {"": (9,), "#a": (9, 2), "#b": None}
+    assert env.titles["chapters/09_y"]["secnumber"] == (9,)
+    found = [r.get("secnumber") for r in env.tocs["chapters/09_y"].findall(nodes.reference)]
+    assert found == [(9,), (9, 2), None]
+    assert env.toc_secnumbers["chapters/07_x"]["#a"] == (7, 2)
+    assert env.toc_secnumbers["chapters/solutions/09_y"]["#a"] == (3, 2)
+    assert vq_numbers.renumber(env) == []
