@@ -10,17 +10,20 @@ from vqvae_lib.autoencoder import (
 from vqvae_lib.bounds import PPCA, elbo, gaussian_kl, importance_bound, ppca
 from vqvae_lib.data import (
     ImageData,
+    TableData,
     binarise,
     extract_patches,
     load_digits,
     load_mnist,
     load_photographs,
+    load_table,
     random_manifold,
 )
 from vqvae_lib.likelihoods import Bernoulli, Binomial, Gaussian
 from vqvae_lib.metrics import (
     PCA,
     active_units,
+    intrinsic_dimension,
     kid,
     knn_accuracy,
     linear_probe_accuracy,
@@ -30,6 +33,7 @@ from vqvae_lib.metrics import (
     pca,
     pca_floor,
     principal_angles,
+    trustworthiness,
     two_sample_test,
 )
 from vqvae_lib.networks import ConvDecoder, ConvEncoder, mlp
@@ -67,6 +71,7 @@ __all__ = [
     "Posterior",
     "QuantumAutoencoder",
     "QuantumLayer",
+    "TableData",
     "TrainingDiverged",
     "active_units",
     "amplitude_states",
@@ -80,12 +85,14 @@ __all__ = [
     "fit",
     "gaussian_kl",
     "importance_bound",
+    "intrinsic_dimension",
     "kid",
     "knn_accuracy",
     "linear_probe_accuracy",
     "load_digits",
     "load_mnist",
     "load_photographs",
+    "load_table",
     "mlp",
     "mlp_autoencoder",
     "mlp_vae",
@@ -99,5 +106,6 @@ __all__ = [
     "random_manifold",
     "reparameterise",
     "squared_error",
+    "trustworthiness",
     "two_sample_test",
 ]

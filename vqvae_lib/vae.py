@@ -530,7 +530,7 @@ def condition_width(n_classes: int | None, condition_dim: int | None) -> int:
             check_count(name, value)
     if n_classes is not None and condition_dim is not None:
         raise ValueError(
-            f"n_classes={n_classes} and condition_dim={condition_dim}: expected one of them, labels "
-            "or numbers"
+            f"n_classes={n_classes} and condition_dim={condition_dim}: expected one of them, "
+            "labels or numbers"
         )
     return n_classes or condition_dim or 0

@@ -69,7 +69,7 @@ def test_pairs_teach_what_single_images_cannot():
     torch.manual_seed(0)
     model = vq.VQVAE(64, 64, 8, 4, bottleneck="none", n_classes=4)
     pairs = StylePairs(model)
-    vq.fit(pairs, *pairs.data(x, style, to, (8, 8)), epochs=40, lr=4e-3)
+    vq.fit(pairs, *pairs.data(x, style, to, (8, 8)), epochs=40, batch_size=128, lr=8e-3)
     model.eval()
     x_test, style = data.x_test[:100], torch.arange(100) % 2 * 3
     made = transfer_style(model, in_styles(x_test, style, (8, 8)), style, 3 - style)

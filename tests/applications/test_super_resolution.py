@@ -37,7 +37,7 @@ def test_the_map_of_a_linear_model_is_its_conditional_mean(noise_variance):
 def test_draws_have_the_exact_mean_and_covariance(noise_variance):
     model, full = linear_model()
     found = super_resolve(
-        model, seen(), A, method="langevin", draws=4000, steps=100, mean=False,
+        model, seen(), A, method="langevin", draws=2000, steps=60, mean=False,
         noise_variance=noise_variance, generator=generator(),
     )  # fmt: skip
     mean, covariance = full.condition(seen(), A, noise_variance=noise_variance)

@@ -18,7 +18,7 @@ from vqvae_lib.applications.langevin import climb, langevin
 from vqvae_lib.bounds import gaussian_log_prob, sum_over_dimensions
 from vqvae_lib.vae import VAE, reparameterise
 
-__all__ = ["Inpainting", "Method", "energy_score", "hidden_rmse", "inpaint", "neighbour_fills"]
+__all__ = ["Inpainting", "energy_score", "hidden_rmse", "inpaint", "neighbour_fills"]
 
 Method = Literal["langevin", "metropolis", "pseudo-gibbs", "importance"]
 

@@ -29,9 +29,9 @@ class Labelled(NamedTuple):
         How much each row counts in a classifier's loss, shape (N,), above 0.
     """
 
-    x: Tensor
-    y: Tensor
-    weight: Tensor
+    x: torch.Tensor
+    y: torch.Tensor
+    weight: torch.Tensor
 
     @classmethod
     def of(cls, x: Tensor, y: Tensor) -> Labelled:

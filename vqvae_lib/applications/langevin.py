@@ -32,8 +32,8 @@ class Chains(NamedTuple):
         Share of the proposals that were accepted after the warm-up, shape (B,).
     """
 
-    z: Tensor
-    acceptance: Tensor
+    z: torch.Tensor
+    acceptance: torch.Tensor
 
 
 def langevin(

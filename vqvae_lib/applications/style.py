@@ -18,7 +18,7 @@ from torch.nn.functional import affine_grid, grid_sample, max_pool2d
 from vqvae_lib.bounds import elbo, gaussian_kl, mean_over_batch, sum_over_dimensions
 from vqvae_lib.vae import VAE, reparameterise
 
-__all__ = ["STYLES", "StylePairs", "in_styles", "transfer_style"]
+__all__ = ["StylePairs", "in_styles", "transfer_style"]
 
 Style = Callable[[Tensor], Tensor]
 

@@ -200,7 +200,7 @@ class _Measured:
     seen: Tensor  # (B, k)
     A: Tensor  # (k, D)
     y: Tensor | None
-    root: Tensor  # Cholesky factor of σ² A Aᵀ + noise, (k, k)
+    whiten: Tensor  # W with Wᵀ W the inverse of σ² A Aᵀ + noise, (k, k)
     variance: Tensor  # σ², ()
     noise_variance: float
 
@@ -228,13 +228,14 @@ class _Measured:
         root, failed = torch.linalg.cholesky_ex(variance * A @ A.T + noise_variance * eye)
         if failed:
             raise ValueError(f"A {tuple(A.shape)} has dependent rows: expected independent ones")
-        return cls(model, seen, A, y, root, variance, noise_variance)
+        whiten = torch.linalg.solve_triangular(root, eye, upper=False)
+        return cls(model, seen, A, y, whiten, variance, noise_variance)
 
     def log_posterior(self, z: Tensor) -> Tensor:
         """Log p(z) p(seen | z) up to a constant: ``(S, B, d) -> (S, B)``."""
         missing = self.seen - self._expected(z) @ self.A.T  # (S, B, k)
-        white = torch.linalg.solve_triangular(self.root, missing.flatten(0, 1).T, upper=False)
-        return gaussian_log_prob(z) - 0.5 * white.square().sum(0).reshape(z.shape[:2])
+        white = missing @ self.whiten.T
+        return gaussian_log_prob(z) - 0.5 * white.square().sum(-1)
 
     def complete(self, z: Tensor, generator: torch.Generator | None) -> Tensor:
         """Mean of p(x | z, seen), or a draw from it: ``(S, B, d) -> (S, B, D)``."""
@@ -245,9 +246,8 @@ class _Measured:
             x = x + self.variance.sqrt() * noise
             of_seen = torch.randn(*x.shape[:2], len(self.A), generator=generator, dtype=x.dtype)
             seen = seen - self.noise_variance**0.5 * of_seen
-        missing = (seen - x @ self.A.T).flatten(0, 1)  # (S * B, k)
-        moved = self.variance * torch.cholesky_solve(missing.T, self.root).T @ self.A  # (S * B, D)
-        return x + moved.reshape(x.shape)
+        missing = seen - x @ self.A.T  # (S, B, k)
+        return x + self.variance * missing @ self.whiten.T @ self.whiten @ self.A
 
     def _expected(self, z: Tensor) -> Tensor:
         return self.model.likelihood.mean(self.model.decode(z, self.y))  # (S, B, D)
