@@ -21,6 +21,7 @@ def rmse(x, filled, observed):
         lambda x, filled, observed: float(rmse(x, filled, observed)),
         lambda x, f, o: np.sqrt(np.mean((f.numpy() - x.numpy())[~o.numpy()] ** 2)),
         lambda x, f, o: (((f - x) * ~o).square().sum() / (~o).sum()).sqrt(),
+        lambda x, f, o: rmse(x.half(), f.half(), o),
     ],
 )
 def test_right_scores(answer):
@@ -40,7 +41,9 @@ def test_right_scores(answer):
         ),
         (lambda x, f, o: (((f - x).square() * ~o).sum(1) / (~o).sum(1)).mean().sqrt(), "per-image"),
         (lambda x, f, o: (f - x).square().sum().div((~o).sum()).sqrt(), "seen-counted"),
-        (lambda x, f, o: (f - x)[o].square().mean().sqrt(), "value"),
+        (lambda x, f, o: (f - x)[x != f].square().mean().sqrt(), "seen-counted"),
+        (lambda x, f, o: (f - x)[o].square().mean().sqrt(), "seen"),
+        (lambda x, f, o: (f - x)[~o].std(), "value"),
         (lambda x, f, o: (f - x)[~o], "type"),
         (lambda x, f, o: x[99], "raises"),
     ],
@@ -76,9 +79,25 @@ def by_numpy(mean, covariance, x, observed):
     return v
 
 
-@pytest.mark.parametrize("answer", [complete, by_precision, by_numpy])
+def pixel_by_pixel(mean, covariance, x, observed):
+    for i in observed.nonzero()[:, 0]:
+        gain = covariance[:, i] / covariance[i, i]
+        mean = mean + gain * (x[i] - mean[i])
+        covariance = covariance - torch.outer(gain, covariance[i])
+    return torch.where(observed, x, mean)
+
+
+@pytest.mark.parametrize("answer", [complete, by_precision, by_numpy, pixel_by_pixel])
 def test_right_completions(answer):
     assert check.ex_09_2(answer).passed
+
+
+def by_nan(mean, covariance, x, observed):
+    return complete(mean, covariance, x, ~x.isnan())
+
+
+def first_pixels_seen(mean, covariance, x, observed):
+    return complete(mean, covariance, x, torch.arange(len(x)) < observed.sum())
 
 
 def block_of_the_inverse(mean, covariance, x, observed):
@@ -99,10 +118,17 @@ def block_of_the_inverse(mean, covariance, x, observed):
         (lambda m, C, x, o: complete(m, torch.linalg.inv(C), x, o), "precision"),
         (block_of_the_inverse, "inverse-block"),
         (lambda *a: complete(*a, inverse=lambda A: A.diagonal().reciprocal().diag()), "diagonal"),
-        (lambda m, C, x, o: torch.where(o, 0.0, complete(m, C, x, o)), "only-hidden"),
+        (lambda m, C, x, o: 2 * torch.where(o, x, m) - complete(m, C, x, o), "sign"),
+        (lambda m, C, x, o: torch.where(o, 0.0, complete(m, C, x, o)), "seen-changed"),
+        (lambda m, C, x, o: complete(m, C, x, o) + 0.1, "seen-changed"),
+        (lambda m, C, x, o: complete(m, C, x, o).clamp(0, 1), "seen-changed"),
+        (by_nan, "unfilled"),
+        (first_pixels_seen, "nan"),
+        (lambda m, C, x, o: x * o + complete(m, C, x, o) * ~o, "nan"),
+        (lambda m, C, x, o: (x * o + complete(m, C, x, o) * ~o).tolist(), "nan"),
         (lambda m, C, x, o: complete(m, C, x, o)[~o], "shape"),
-        (lambda m, C, x, o: x, "not-finite"),
-        (lambda m, C, x, o: m if not o.any() else complete(m, C, x, o) + 0.1, "value"),
+        (lambda m, C, x, o: x, "nan"),
+        (lambda m, C, x, o: complete(m, C, x, o) + 0.1 * ~o, "value"),
     ],
 )
 def test_wrong_completions(answer, kind):
@@ -141,9 +167,45 @@ def seen_kept(model, x, observed, *rest):
     return torch.where(observed, x, estimate(model, x, observed, *rest))
 
 
-@pytest.mark.parametrize("answer", [estimate, with_a_shift, seen_kept])
+def in_single_precision(model, x, observed, *rest):
+    rest = [one.float() for one in rest]
+    return estimate(model.float(), x.float(), observed, *rest).tolist()
+
+
+@pytest.mark.parametrize("answer", [estimate, with_a_shift, seen_kept, in_single_precision])
 def test_right_estimates(answer):
     assert check.ex_09_3(answer).passed
+
+
+def test_an_answer_that_changes_the_model_spoils_no_later_one():
+    def spoil(model, x, *rest):
+        for parameter in model.parameters():
+            parameter.zero_()
+        return x
+
+    assert not check.ex_09_3(spoil).passed
+    assert check.ex_09_3(estimate).passed
+
+
+def divided_by(model, x, observed, z, mu, log_var, *, divisor):
+    log_w = log_weights(model, x, observed, z, mu, log_var)
+    w = (log_w - divisor(log_w)).exp()
+    return (w / (w.sum() + 1e-12)) @ model.likelihood.mean(model.decode(z))
+
+
+def averaged_code(model, x, observed, z, mu, log_var):
+    w = log_weights(model, x, observed, z, mu, log_var).softmax(0)
+    return model.likelihood.mean(model.decode((w @ z)[None]))[0]
+
+
+def averaged_fit(model, x, observed, z, mu, log_var):
+    terms = model.likelihood.log_prob(x, model.decode(z))[:, observed]
+    log_w = log_weights(model, x, observed, z, mu, log_var) - terms.sum(1) + terms.mean(1)
+    return log_w.softmax(0) @ model.likelihood.mean(model.decode(z))
+
+
+def first_half(model, x, observed, *rest):
+    return estimate(model, x, torch.arange(64) < observed.sum(), *rest)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +225,15 @@ def test_right_estimates(answer):
             "best-only",
         ),
         (without_a_shift, "overflow"),
+        (lambda *a: divided_by(*a, divisor=torch.zeros_like), "overflow"),
+        (lambda *a: divided_by(*a, divisor=torch.mean), "overflow"),
+        (lambda *a: divided_by(*a, divisor=torch.mean).tolist(), "overflow"),
+        (averaged_code, "mean-code"),
+        (averaged_fit, "mean-fit"),
+        (first_half, "value"),
+        (lambda m, x, o, *rest: estimate(m, x, ~o, *rest), "value"),
+        (lambda *a: estimate(*a, prior=2), "value"),
+        (lambda *a: estimate(*a, q=2), "value"),
         (lambda *a: seen_kept(*a[:5], 2 * a[5]), "variance"),
         (lambda *a: estimate(*a)[None], "shape"),
         (lambda *a: estimate(*a) + 0.1, "value"),
@@ -188,6 +259,7 @@ def repair(x, y, A):
         lambda x, y, A: (
             x.numpy() + np.linalg.lstsq(A.numpy(), (y - x @ A.T).numpy().T, rcond=None)[0].T
         ),
+        lambda x, y, A: repair(x.float(), y.float(), A.float()),
     ],
 )
 def test_right_repairs(answer):
@@ -199,7 +271,10 @@ def test_right_repairs(answer):
     [
         (lambda x, y, A: x, "unchanged"),
         (lambda x, y, A: x + (y - x @ A.T) @ A, "no-inverse"),
-        (lambda x, y, A: x + 4 * (y - x @ A.T) @ A, "value"),
+        (lambda x, y, A: x + 4 * (y - x @ A.T) @ A, "not-fitting"),
+        (lambda x, y, A: (x + repair(x, y, A)) / 2, "not-fitting"),
+        (lambda x, y, A: repair(0.9 * x, y, A), "not-nearest"),
+        (lambda x, y, A: repair(repair(x, y, A).clamp(0, 1), y, A), "not-nearest"),
         (lambda x, y, A: x + (y - x @ A.T) @ A / A.square().sum(1).mean(), "repeat"),
         (lambda x, y, A: y @ torch.linalg.pinv(A).T, "ignores-x"),
         (lambda x, y, A: 2 * x - repair(x, y, A), "sign"),
@@ -270,9 +345,27 @@ def test_a_regression_on_forty_pairs_passes():
     assert "from forty pairs" in verdict.message
 
 
+def in_place(given):
+    convert = by_images(given)
+    for part in (given.x, given.ink, given.chalk):
+        part.zero_()
+    return convert
+
+
+def test_an_answer_that_works_in_place_spoils_no_later_one():
+    assert check.ex_09_5(in_place).passed
+    assert check.ex_09_5(by_images).passed
+
+
+def from_ink_only(given):
+    convert = by_images(given)
+    return lambda x, style: convert(x, torch.zeros_like(style))
+
+
 @pytest.mark.parametrize(
     ("learn", "kind"),
     [
+        (from_ink_only, "one-way"),
         (lambda given: lambda x, style: x, "unchanged"),
         (lambda given: lambda x, style: 1 - x, "inverted"),
         (
