@@ -169,3 +169,13 @@ def test_printing_names_the_settings():
     assert repr(vq.Gaussian()) == "Gaussian(learned)"
     assert repr(vq.Binomial(16)) == "Binomial(total_count=16)"
     assert isinstance(vq.Bernoulli(), Likelihood)
+
+
+def test_a_learned_variance_starts_where_it_is_told_to():
+    params = torch.zeros(2, 3)
+    assert vq.Gaussian().variance(params).item() == pytest.approx(0.1 + 1e-4, rel=1e-5)
+    small = vq.Gaussian(initial=0.002, min_variance=0.0)
+    assert small.variance(params).item() == pytest.approx(0.002, rel=1e-5)
+    for initial in (0.0, -1.0, float("inf")):
+        with pytest.raises(ValueError, match=f"initial={initial}: expected a number above 0"):
+            vq.Gaussian(initial=initial)

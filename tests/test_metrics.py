@@ -518,7 +518,7 @@ class Gives:
         # Models
         (lambda: active_units(Scaled(1.0), X[:1]), r"x has shape \(1, 3\): .* at least 2"),
         (lambda: active_units(Scaled(1.0), X[0]), r"x has shape \(3,\): expected \(N, \.\.\.\)"),
-        (lambda: active_units(Scaled(1.0), X, X), r"y has shape \(4, 3\): expected \(4,\)"),
+        (lambda: active_units(Scaled(1.0), X, X[:2]), r"y has shape \(2, 3\): expected \(4,\)"),
         (lambda: active_units(Scaled(1.0), X, threshold=-1), "threshold=-1: expected"),
         (lambda: active_units(Scaled(1.0), X, threshold=math.nan), "threshold=nan: expected"),
         (lambda: active_units(Scaled(math.nan), X), "encode gave mu with nan or inf"),

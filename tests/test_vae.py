@@ -292,6 +292,7 @@ def test_numbers_as_a_condition_stand_behind_the_rows():
     by_hand = torch.stack([net.decoder(torch.cat([part, y], 1)) for part in z])
     assert torch.allclose(net.decode(z, y), by_hand)
     assert net.log_likelihood(x, y, K=3).shape == (4,)
+    assert len(vq.active_units(net, x, y).variances) == 2
     assert "condition_dim=3" in repr(net)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import cdist
-from scipy.stats import ks_2samp, mannwhitneyu
+from scipy.stats import fisher_exact, ks_2samp, mannwhitneyu, ttest_ind
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC
@@ -44,12 +44,18 @@ def test_right_weights(answer):
         (lambda *c: 1 - best(*c), "real"),
         (lambda n, s, b, N, m: m / (n + m), "appended"),
         (lambda *c: best(*c, bias=abs), "bias"),
+        (lambda *c: best(*c, bias=lambda b: b), "bias"),
+        (lambda *c: best(*c, bias=lambda b: b * abs(b)), "bias"),
+        (lambda *c: best(*c, fit=0, draws=0), "no-variance"),
+        (lambda *c: min(1, 2 * best(*c)), "most"),
         (lambda *c: best(*c, bias=lambda b: 0), "no-bias"),
         (lambda *c: best(*c, draws=0), "no-draws"),
         (lambda *c: best(*c, fit=0), "no-fit"),
         (lambda *c: best(*c, real=lambda s, n: s**2), "one-datum"),
         (lambda n, s, b, N, m: s / n / (s / n + b**2 + s / N + s / m), "sigma"),
         (lambda *c: 0.123, "value"),
+        (lambda *c: 0.5, "value"),
+        (lambda *c: best(*c) / (1 - best(*c)), "value"),
         (lambda *c: "half", "type"),
         (lambda *c: math.nan, "not-finite"),
         (lambda n, sigma: 1, "raises"),
@@ -87,7 +93,7 @@ def loop(model, x, y, partner, lam):
         for i, j in enumerate(partner.tolist()):
             w = float(lam[i])
             z = w * model.encode(x[i : i + 1]).mu + (1 - w) * model.encode(x[j : j + 1]).mu
-            pictures.append(model.decode(z)[0].sigmoid().tolist())
+            pictures.append(model.likelihood.mean(model.decode(z))[0].tolist())
             row = [0.0] * 10
             row[y[i]] += w
             row[y[j]] += 1 - w
@@ -95,15 +101,53 @@ def loop(model, x, y, partner, lam):
     return pictures, labels
 
 
-@pytest.mark.parametrize("answer", [mixed, loop])
+def by_class(model, x, y, partner, lam):
+    """Labels class after class; everything in NumPy, in double precision."""
+    shares = [lam * (y == c) + (1 - lam) * (y[partner] == c) for c in range(10)]
+    return [mixed(model, x, y, partner, lam)[0].detach().double().numpy(), np.array(shares).T]
+
+
+@pytest.mark.parametrize("answer", [mixed, loop, by_class])
 def test_right_mixtures(answer):
     verdict = check.ex_11_2(answer)
     assert verdict.passed, verdict
 
 
+def drawn_codes(model, x, partner, share, mu):
+    z = mu + torch.randn_like(mu) * (model.encode(x).log_var / 2).exp()
+    return model.likelihood.mean(model.decode(share * z + (1 - share) * z[partner]))
+
+
+def drawn_pictures(model, x, partner, share, mu):
+    return model.likelihood.sample(model.decode(share * mu + (1 - share) * mu[partner]))
+
+
+def overwritten(model, x, y, partner, lam, *, own_last=False):
+    labels, rows = torch.zeros(len(x), 10), torch.arange(len(x))
+    ends = [(y, lam), (y[partner], 1 - lam)]
+    for names, shares in reversed(ends) if own_last else ends:
+        labels[rows, names] = shares
+    return mixed(model, x, y, partner, lam)[0], labels
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
+        (image(drawn_codes), "drawn"),
+        (image(drawn_pictures), "drawn"),
+        (
+            image(lambda m, x, p, s, mu: m.reconstruct(s * x + (1 - s) * x[p])),
+            "encoded-late",
+        ),
+        (
+            image(lambda m, x, p, s, mu: m.decode(s * mu + (1 - s) * mu[p]).sigmoid()),
+            "sigmoid",
+        ),
+        (lambda m, x, y, p, lam: mixed(m, x, y, p, lam.minimum(1 - lam)), "folded"),
+        (lambda m, x, y, p, lam: mixed(m, x, y, p, lam.maximum(1 - lam)), "folded"),
+        (overwritten, "labels-lost"),
+        (lambda *g: overwritten(*g, own_last=True), "labels-lost"),
+        (lambda m, x, y, p, lam: (mixed(m, x, y, p, lam)[0], y.numpy()), "labels-whole"),
         (image(lambda m, x, p, s, mu: s * x + (1 - s) * x[p]), "pixels"),
         (
             image(lambda m, x, p, s, mu: s * m.reconstruct(x) + (1 - s) * m.reconstruct(x)[p]),
@@ -113,7 +157,7 @@ def test_right_mixtures(answer):
         (image(lambda m, x, p, s, mu: m.decode(s * mu + (1 - s) * mu[p])), "logits"),
         (image(lambda m, x, p, s, mu: m.decoder(s * mu + (1 - s) * mu[p]).sigmoid()), "no-circuit"),
         (image(lambda m, x, p, s, mu: m.reconstruct(x)), "no-mix"),
-        (image(lambda m, x, p, s, mu: torch.rand(12, 64)), "value"),
+        (image(lambda m, x, p, s, mu: torch.full((12, 64), 0.5)), "value"),
         (image(lambda m, x, p, s, mu: x[:, :32]), "shape"),
         (lambda *g: mixed(*g, hard=True), "labels-hard"),
         (lambda *g: mixed(*g, own=True), "labels-own"),
@@ -201,6 +245,24 @@ def turned_about(x, y, generator):
     return x.flip(1).repeat(2, 1) + 0.01 * torch.rand(200, 64, generator=generator), y.repeat(2)
 
 
+def noisy_foreign(x, y, generator):
+    """Digits that were not given, hidden under noise."""
+    noise = 0.05 * torch.randn(DATA.x_train.shape, generator=generator)
+    return DATA.x_train + noise, DATA.y_train
+
+
+def half_foreign(x, y, generator):
+    ours, theirs = moved(x, y, generator), moved(DATA.x_train, DATA.y_train, generator, copies=1)
+    return tuple(torch.cat(pair) for pair in zip(ours, theirs, strict=True))
+
+
+def framed(x, y, generator):
+    """Moved, and the outermost pixels set to 0."""
+    images, labels = moved(x, y, generator)
+    inside = images.reshape(-1, 8, 8)[:, 1:-1, 1:-1]
+    return torch.nn.functional.pad(inside, [1] * 4).flatten(1), labels
+
+
 def mixed_classes(x, y, generator):
     return mixup(x, y, count=2000, generator=generator)[:2]
 
@@ -212,6 +274,12 @@ def mixed_classes(x, y, generator):
         (rolled, "no-gain"),
         (lambda x, y, g: (x, y), "copies"),
         (foreign, "leak"),
+        (noisy_foreign, "leak"),
+        (half_foreign, "leak"),
+        (framed, "border"),
+        (lambda x, y, g: (moved(x, y, g)[0], moved(x, y, g)[1] + 0.5), "classes"),
+        (lambda x, y, g: (moved(x, y, g)[0], moved(x, y, g)[1] + 1), "classes"),
+        (lambda x, y, g: (x.reshape(-1, 8, 8).flip(2).flatten(1), y), "labels"),
         (wrong_order, "labels"),
         (lambda x, y, g: moved(x, y, torch.Generator().manual_seed(g.seed())), "generator-unused"),
         (lambda x, y, g: moved(x, y, torch.default_generator), "generator-unused"),
@@ -259,10 +327,26 @@ def one_sided_ks(generated, suspected, clean):
     return torch.tensor(ks_2samp(a, b, alternative="greater").pvalue)
 
 
+def by_counts(generated, suspected, clean):
+    """How many of either kind are nearer than the median, by Fisher's exact test."""
+    a, b = nearest(suspected, generated), nearest(clean, generated)
+    near = np.median(np.concatenate([a, b]))
+    table = [[(a <= near).sum(), (a > near).sum()], [(b <= near).sum(), (b > near).sum()]]
+    return fisher_exact(table, alternative="greater").pvalue
+
+
+def by_distances(generated, suspected, clean):
+    a, b = nearest(suspected, generated), nearest(clean, generated)
+    return ttest_ind(a, b, equal_var=False, alternative="less").pvalue
+
+
 @pytest.mark.parametrize(
     "answer",
-    [own, permuted, one_sided_ks, lambda g, s, c: membership_test(g, s, c).p_value],
-)
+    [
+        own, permuted, one_sided_ks, by_counts, by_distances,
+        lambda g, s, c: membership_test(g, s, c).p_value,
+    ],
+)  # fmt: skip
 def test_right_tests_of_leaks(answer):
     verdict = check.ex_11_4(answer)
     assert verdict.passed, verdict
@@ -287,6 +371,10 @@ def by_means(generated, suspected, clean):
         (from_generated, "alarms"),
         (lambda g, s, c: copying_test(g, s, c).p_value, "alarms"),
         (lambda g, s, c: float(own(g, s, c) < 0.5) * 0.01, "alarms"),
+        (lambda g, s, c: own(g, s, c) < 0.05, "yes-no"),
+        (lambda g, s, c: own(g, s, c) / 2, "uneven"),
+        (lambda g, s, c: min(1.0, 10 * own(g, s, c)), "uneven"),
+        (lambda g, s, c: 1 - membership_test(g, s, c).closer, "uneven"),
         (by_means, "missed"),
         (lambda g, s, c: 0.01, "constant"),
         (lambda g, s, c: membership_test(g, s, c).closer * 100, "range"),
@@ -325,12 +413,34 @@ def looked_up(x, y, others, new):
     return labels[torch.cdist(new, every).argmin(1)]
 
 
+def all_but_the_new(x, y, others, new):
+    """The labels of the unlabelled looked up, those of the new ones learnt."""
+    both = torch.cat([x, others]), torch.cat([y, looked_up(x, y, others, others)])
+    return SVC(C=10, gamma=0.11).fit(*both).predict(new)
+
+
+def test_a_slow_answer_is_judged_by_fewer_choices(monkeypatch):
+    calls = []
+
+    def counted(*given):
+        calls.append(given)
+        return spreading(*given)
+
+    assert "over 6 choices" in check.ex_11_5(counted).message
+    monkeypatch.setattr("vqvae_lib.course.exercises.augmented.PATIENCE", 0.0)
+    assert "over 3 choices" in check.ex_11_5(counted).message
+    assert len(calls) == 9
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
         (lambda x, y, o, n: SVC(C=10, gamma=0.11).fit(x, y).predict(n), "no-gain"),
         (lambda x, y, o, n: KNeighborsClassifier(1).fit(x, y).predict(n), "no-gain"),
         (looked_up, "leak"),
+        (all_but_the_new, "leak"),
+        (lambda x, y, o, n: spreading(x, y, o, n) + 0.5, "classes"),
+        (lambda x, y, o, n: spreading(x, y, o, n) - 1, "classes"),
         (lambda x, y, o, n: torch.zeros(len(n)), "guessing"),
         (lambda x, y, o, n: spreading(x, y, o, n)[::-1], "guessing"),
         (lambda x, y, o, n: spreading(x, y, o, o), "shape"),

@@ -1,9 +1,11 @@
 """Exercises 3 and 5 of chapter 11: few labels, and an answer that is to do better with them.
 
-Limits were measured over sixteen choices of labels, which are not those of the check.
+Limits were measured over sixteen choices of labels, which are not those of the check. In each
+choice the classes have other names, so that a label that was looked up is a wrong one.
 """
 
-from typing import Any
+import time
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,8 +26,19 @@ __all__ = ["ex_11_3", "ex_11_5"]
 HIDDEN = 287  # training digits on which accuracy is measured
 
 
-def _choice(per_class: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Give labelled digits, their labels, unlabelled ones, and hidden ones with their labels."""
+class _Choice(NamedTuple):
+    """Labelled digits, unlabelled ones, and hidden ones; class c is named (c + turn) % 10."""
+
+    x: Tensor
+    y: Tensor
+    others: Tensor
+    x_hidden: Tensor
+    y_hidden: Tensor
+    turn: int
+
+
+def _choice(per_class: int, seed: int) -> _Choice:
+    """Draw which digits are labelled, and which are hidden."""
     from vqvae_lib.applications.labelled import few_labels
 
     data = digits_data()
@@ -35,7 +48,23 @@ def _choice(per_class: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor, 
     few = few_labels(y[pool], per_class, seed=seed)
     others = torch.ones(len(pool), dtype=torch.bool)
     others[few] = False
-    return x[pool[few]], y[pool[few]], x[pool[others]], x[hidden], y[hidden]
+    turn = 1 + seed % 9
+    named = (y + turn) % 10
+    return _Choice(x[pool[few]], named[pool[few]], x[pool[others]], x[hidden], named[hidden], turn)
+
+
+def _names(value: Any, number: int, *, what: str) -> Tensor:
+    """Take labels: whole numbers from 0 to 9."""
+    labels = expect_tensor(value, (number,), what=what)
+    strange = labels[(labels != labels.round()) | (labels < 0) | (labels > 9)]
+    if len(strange):
+        raise Wrong(
+            "classes",
+            _("{what}: {got:.4g} is no class, expected whole numbers from 0 to 9.").format(
+                what=what, got=float(strange[0])
+            ),
+        )
+    return labels.long()
 
 
 # Exercise 3 ---------------------------------------------------------------------------------------
@@ -47,24 +76,32 @@ def _choice(per_class: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor, 
 CHOICES_3 = range(501, 507)
 GAIN_3 = 0.8
 MOST = 10_000
+# Ink in the outermost pixels beside that of the given images: 0.87 to 1.1, where the interpolation
+# takes what is beyond the edge for 0; 0.36, where it gives 0 itself.
+BORDER = 0.6
+# Share of images that have the label which the digit nearest to them, of all there are, has in the
+# data set: at most 0.04 for moves by up to a pixel, 0.15 for mirrored ones, 0.97 for moved digits
+# that were not given.
+LOOKED_UP = 0.2
 
 
 def ex_11_3(augment: Any) -> Right:
     """A function `augment(x, y, generator)` that returns images (M, 64) and labels (M,)."""
     from vqvae_lib.metrics import knn_accuracy
 
-    gains = []
-    for number, seed in enumerate(CHOICES_3):
-        x, y, _others, x_hidden, y_hidden = _choice(10, seed)
+    gains: list[float] = []
+    for seed in CHOICES_3:
+        choice = _choice(10, seed)
+        x, y, _others, x_hidden, y_hidden, _turn = choice
         made = _made(call(augment, x, y, torch.Generator().manual_seed(seed)))
-        if number == 0:
+        if not gains:
             again = _made(call(augment, x, y, torch.Generator().manual_seed(seed)))
             if made[0].shape != again[0].shape or not torch.equal(made[0], again[0]):
                 raise Wrong(
                     "generator-unused",
                     _("The same generator gave other images: draw everything from `generator`."),
                 )
-            _refuse(made, x, y)
+            _refuse(made, choice)
         alone, more = (
             knn_accuracy(*known, x_hidden, y_hidden, neighbours=1)
             for known in (
@@ -81,6 +118,15 @@ def ex_11_3(augment: Any) -> Right:
             _(
                 "It does harm: {gain:+.1f} points on average. Are the changes so strong that a "
                 "digit turns into another, or has your generator's picture the right label?"
+            ).format(**numbers),
+        )
+    if gain < GAIN_3 and _border(made[0]) < BORDER * _border(x):
+        raise Wrong(
+            "border",
+            _(
+                "The gain is {gain:+.1f} points; {limit} are asked for. Your images have lost most "
+                "of the ink in their outermost pixels. Is a pixel set to 0 as soon as your "
+                "interpolation looks beyond the edge?"
             ).format(**numbers),
         )
     if gain < GAIN_3:
@@ -120,7 +166,7 @@ def _made(value: Any) -> tuple[Tensor, Tensor]:
             _("{M} images: expected 1 to {most}.").format(M=M, most=MOST),
         )
     images = expect_tensor(images, (M, 64), what=_("images"), dtype=torch.float32)
-    labels = expect_tensor(labels, (M,), what=_("labels")).long()
+    labels = _names(labels, M, what=_("labels"))
     if float(images.abs().max()) > 4:
         raise Wrong(
             "range",
@@ -131,70 +177,98 @@ def _made(value: Any) -> tuple[Tensor, Tensor]:
     return images, labels
 
 
-def _refuse(made: tuple[Tensor, Tensor], x: Tensor, y: Tensor) -> None:
+def _border(images: Tensor) -> float:
+    """Give the mean of the outermost pixels."""
+    edge = torch.ones(8, 8, dtype=torch.bool)
+    edge[1:-1, 1:-1] = False
+    return float(images[:, edge.flatten()].mean())
+
+
+def _refuse(made: tuple[Tensor, Tensor], choice: _Choice) -> None:
     """Refuse copies, other people's labels, and labels that do not go with their images."""
     from vqvae_lib.applications.memorisation import nearest_distance
 
     images, labels = made
+    x, y = choice.x, choice.y
     if float((nearest_distance(images, x) < 1e-3).double().mean()) > 0.5:
         raise Wrong("copies", _("Most of your images are copies of the given ones."))
     every = digits_data()
     known = torch.cat([every.x_train, every.x_test]).float()
+    true = torch.cat([every.y_train, every.y_test])
     mine = nearest_distance(known, x) < 1e-6
-    if float((nearest_distance(images, known[~mine]) < 1e-3).double().mean()) > 0.02:
+    copied = nearest_distance(images, known[~mine]) < 1e-3
+    looked_up = labels == true[torch.cdist(images, known).argmin(1)]
+    if _share(copied) > 0.02 or _share(looked_up) > LOOKED_UP:
         raise Wrong(
             "leak",
             _(
-                "Some of your images are digits of the data set that were not given to you: their "
-                "labels are what is missing."
+                "Some of your images are made of digits of the data set that were not given to "
+                "you: their labels are what is missing."
             ),
         )
     nearest = torch.cdist(images, x).argmin(1)
-    agree = float((y[nearest] == labels).double().mean())
+    agree = _share(y[nearest] == labels)
     if agree < 0.5:
         raise Wrong(
             "labels",
             _(
                 "Of your images only {agree:.0f} % have the label of the given image that they "
                 "resemble most. Do labels and images come in the same order (`repeat` or "
-                "`repeat_interleave`)?"
+                "`repeat_interleave`)? If so, the changes are so strong that a digit turns into "
+                "another."
             ).format(agree=100 * agree),
         )
+
+
+def _share(true: Tensor) -> float:
+    return float(true.double().mean())
 
 
 # Exercise 5 ---------------------------------------------------------------------------------------
 
 # Gain in points over the chapter's classifier, five labels a class, means of four choices at a
 # time: spreading labels over seven neighbours has 4.5 to 7.2, moved images 1.9 to 3.7, the
-# classifier itself with other penalties or widths at most 0.
+# classifier itself with other penalties or widths at most 0.3.
 CHOICES_5 = range(601, 607)
 GAIN_5 = 0.8
+# An answer may train a model for every choice: one that has taken longer than this, in seconds,
+# after the first three is judged by these. They say the same: moved images have 1.3 there.
+PATIENCE, FEWEST = 8.0, 3
 
 
 def ex_11_5(classify: Any) -> Right:
     """A function `classify(x_few, y_few, x_unlabelled, x_new)` that returns labels of x_new."""
     from sklearn.svm import SVC
 
-    gains, reached = [], []
-    for seed in CHOICES_5:
-        x, y, others, x_hidden, y_hidden = _choice(5, seed)
+    gains, reached, looked_up = [], [], []
+    began = time.monotonic()
+    for number, seed in enumerate(CHOICES_5):
+        if number >= FEWEST and time.monotonic() - began > PATIENCE:
+            break
+        x, y, others, x_hidden, y_hidden, turn = _choice(5, seed)
         value = call(classify, x, y, others, x_hidden)
-        found = expect_tensor(value, (HIDDEN,), what="classify(x_few, y_few, …)").long()
+        found = _names(value, HIDDEN, what="classify(x_few, y_few, …)")
+        looked_up.append(100 * _share((found + turn) % 10 == y_hidden))
         plain = SVC(C=10.0, gamma=0.11).fit(x.numpy(), y.numpy()).predict(x_hidden.numpy())
         accuracy, alone = (
-            100 * float((guess == y_hidden).double().mean())
-            for guess in (found, torch.from_numpy(plain))
+            100 * _share(guess == y_hidden) for guess in (found, torch.from_numpy(plain))
         )
         gains.append(accuracy - alone)
         reached.append(accuracy)
     gain = sum(gains) / len(gains)
-    numbers = {"gain": gain, "limit": GAIN_5, "accuracy": sum(reached) / len(reached)}
-    if min(reached) > 99.5:
+    numbers = {
+        "gain": gain,
+        "limit": GAIN_5,
+        "accuracy": sum(reached) / len(reached),
+        "looked_up": max(looked_up),
+        "count": len(gains),
+    }
+    if max(looked_up) > 50:
         raise Wrong(
             "leak",
             _(
-                "{accuracy:.1f} % with five labels a class: nobody gets there honestly. Has your "
-                "function seen more labels than it was given?"
+                "The classes have other names here, and {looked_up:.0f} % of your answers are the "
+                "names in the data set: your function has seen more labels than it was given."
             ).format(**numbers),
         )
     if numbers["accuracy"] < 30:
@@ -214,8 +288,8 @@ def ex_11_5(classify: Any) -> Right:
         )
     return Right(
         _(
-            "{accuracy:.1f} %, {gain:+.1f} points beside the classifier on labels alone, over six "
-            "choices. Now the verdict: which knowledge did it, and over how many seeds do you "
-            "believe it?"
+            "{accuracy:.1f} %, {gain:+.1f} points beside the classifier on labels alone, over "
+            "{count} choices. Now the verdict: which knowledge did it, and over how many seeds do "
+            "you believe it?"
         ).format(**numbers)
     )
