@@ -40,8 +40,9 @@ CELLS = {
     "                      image_shape=(8, 8), alt='A plane and two qubits.')\nhybrid",
     "hole": "twin = vq.VQVAE(64, 16, 4, 2)\n"
     "hole = HolePainter(twin, torch.rand(3, 64), range(3), alt='A hole.')\nhole",
-    "labels": "scores = {'alone': [[0.7, 0.72, 0.69, 0.7]], 'moved': [[0.75, 0.76, 0.75, 0.73]]}\n"
-    "labels = LabelCurve([2], scores, baseline='alone', chosen=['alone', 'moved'], alt='Dots.')\n"
+    "labels": "low, high = [[0.7, 0.72, 0.69, 0.7]] * 2, [[0.75, 0.76, 0.75, 0.73]] * 2\n"
+    "labels = LabelCurve([2, 5], {'alone': low, 'moved': high}, baseline='alone',\n"
+    "                    chosen=['alone', 'moved'], alt='Dots.')\n"
     "labels",
     "embeddings": "maps = {'one': torch.randn(20, 2), 'two': torch.randn(20, 2)}\n"
     "embeddings = Embeddings(maps, torch.rand(20, 64), torch.arange(20) % 10,\n"
@@ -168,8 +169,8 @@ def test_a_painted_hole_is_known_to_python(opened):
 
 def test_arms_chosen_in_the_curve_are_known_to_python(opened):
     output(opened, "labels").get_by_role("checkbox", name="moved").uncheck()
-    assert in_python(opened, "labels.chosen") == ["alone"]
-    in_python(opened, "setattr(labels, 'chosen', ['alone', 'moved'])")
+    assert in_python(opened, "labels.chosen") == [0]
+    in_python(opened, "setattr(labels, 'chosen', [0, 1])")
     assert output(opened, "labels").get_by_role("checkbox", name="moved").is_checked()
 
 

@@ -38,6 +38,7 @@ const STYLE = `
 .vq-hole .vq-draws { margin-top: 1rem; }
 .vq-hole label input[type=checkbox] { margin-right: .4rem; }
 .vq-hole .vq-spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.vq-hole .vq-row[hidden] { display: none; }
 /* In a narrow place the hole is painted over the whole width, the pictures stand below. */
 @container (max-width: 560px) {
   .vq-hole .vq-main { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .9rem 1rem; }
