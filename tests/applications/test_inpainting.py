@@ -11,6 +11,7 @@ from vqvae_lib.applications.inpainting import (
     inpaint,
     neighbour_fills,
 )
+from vqvae_lib.applications.super_resolution import super_resolve
 
 SEEN = torch.tensor([1, 1, 0, 0, 1, 0]).bool()
 METHODS = ("langevin", "metropolis", "importance")
@@ -75,6 +76,29 @@ def test_pseudo_gibbs_lacks_the_test_and_is_off_where_the_encoder_is(images):
     wrong = inpaint(model, images, SEEN, method="pseudo-gibbs", generator=generator(), **options)
     assert (right.draws.var(0)[:, ~SEEN] / wanted - 1).abs().max() < 0.2
     assert (wrong.draws.var(0)[:, ~SEEN] / wanted - 1).abs().max() > 0.5
+
+
+def test_a_chain_that_runs_away_is_named(images):
+    """An encoder that answers to an image with ten times too large a code."""
+    model, _ = linear_model()
+    encode = model.encoder.forward
+    model.encoder.forward = lambda x: (10 * encode(x)[0], encode(x)[1])
+    with pytest.raises(ValueError, match="method='pseudo-gibbs' ran away: after 400 steps"):
+        inpaint(
+            model, images, SEEN, method="pseudo-gibbs", draws=2, steps=400, generator=generator()
+        )
+
+
+def test_a_frozen_part_stays_frozen(images):
+    """Whoever put a part into evaluation mode finds it there afterwards."""
+    model, _ = linear_model()
+    model.train()
+    model.decoder.eval()
+    inpaint(model, images, SEEN, draws=2, steps=4, generator=generator())
+    super_resolve(model, images[:, :1], torch.eye(D)[:1], steps=4, generator=generator())
+    assert model.training
+    assert model.encoder.training
+    assert not model.decoder.training
 
 
 def test_a_mask_for_each_image_and_the_same_for_all_agree(images):

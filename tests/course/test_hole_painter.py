@@ -152,7 +152,11 @@ def convolutional():
 @pytest.mark.parametrize(
     ("model", "changes", "said"),
     [
-        (lambda: drawn(n_classes=10), {}, "model: expected one without labels, got n_classes=10"),
+        (
+            lambda: drawn(n_classes=10),
+            {},
+            "model: expected one without labels or conditions, got n_classes=10",
+        ),
         (convolutional, {"image_shape": (8, 8)}, "encoder.trunk: cannot run ConvEncoder here"),
         (lambda: drawn(activation="softplus"), {}, "encoder.trunk: cannot run Softplus here"),
         (lambda: without_bias(drawn()), {}, "decoder: expected Linear layers with a bias"),

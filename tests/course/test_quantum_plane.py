@@ -102,7 +102,8 @@ class Poisson(Likelihood):
     ("model", "changes", "said"),
     [
         ({"latent_dim": 4}, {}, "model: expected latent_dim=2, a point of the plane, got 4"),
-        ({"n_classes": 10}, {}, "model: expected one without labels, got n_classes=10"),
+        ({"n_classes": 10}, {}, "expected one without labels or conditions, got n_classes=10"),
+        ({"condition_dim": 3}, {}, "without labels or conditions, got n_classes=None, condition_"),
         ({"likelihood": Gaussian("heads")}, {}, r"one number for each pixel .*\(heads\)"),
         ({"likelihood": Poisson()}, {}, r"\(Bernoulli, Binomial, Gaussian\), got Poisson"),
         ({"trunk": "conv", "image_shape": (8, 8)}, {}, "decoder: cannot run ConvDecoder here"),

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vqvae_lib._evaluating import evaluating
 from vqvae_lib.vae import VAE
 
 __all__ = [
@@ -70,13 +71,8 @@ def negative_log_likelihood(
             "or a model that gives log p(x)"
         )
     if isinstance(model, VAE):
-        modes = {part: part.training for part in model.modules()}
-        model.eval()
-        try:
+        with evaluating(model):
             found = -model.log_likelihood(x, K=K, generator=generator)
-        finally:
-            for part, mode in modes.items():
-                part.training = mode
     else:
         found = -model.log_likelihood(x)
     if found.shape != x.shape[:1] or found.isnan().any():
@@ -104,7 +100,7 @@ def reconstruction_error(model: Any, x: Tensor) -> Tensor:
     """
     if not callable(getattr(model, "reconstruct", None)):
         raise TypeError(f"model is a {type(model).__name__} without reconstruct: expected a VAE")
-    with torch.no_grad():
+    with evaluating(model):
         return (x - model.reconstruct(x)).square().sum(dim=1)
 
 

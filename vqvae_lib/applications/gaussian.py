@@ -120,8 +120,9 @@ class FullGaussian:
         A = torch.eye(len(self.mean), dtype=self.mean.dtype)[observed]  # (k, D)
         return self.condition(x[:, observed], A)
 
+    @staticmethod
     def sample(
-        self, mean: Tensor, covariance: Tensor, *, draws: int, generator: torch.Generator
+        mean: Tensor, covariance: Tensor, *, draws: int, generator: torch.Generator
     ) -> Tensor:
         """Draw from what `condition` gave: ``(B, D) and (D, D) -> (draws, B, D)``."""
         check_count("draws", draws)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vqvae_lib._checks import check_count
+from vqvae_lib._evaluating import evaluating
 from vqvae_lib.applications.langevin import climb, langevin
 from vqvae_lib.bounds import gaussian_log_prob, sum_over_dimensions
 from vqvae_lib.vae import VAE, reparameterise
@@ -100,7 +101,8 @@ def inpaint(
     Raises
     ------
     ValueError
-        If shapes do not fit, a seen pixel is not finite, or the method is unknown.
+        If shapes do not fit, a seen pixel is not finite, the method is unknown, or pseudo-Gibbs
+        ran away to infinity.
     """
     known = get_args(Method)
     if method not in known:
@@ -108,14 +110,15 @@ def inpaint(
     check_count("draws", draws)
     check_count("steps", steps, least=2)
     problem = _Problem.of(model, x, observed, y, generator)
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            z, moved = _METHODS[method](problem, draws, steps)
-            return Inpainting(problem.fill(z, mean=mean), z, moved)
-    finally:
-        model.train(was_training)
+    with evaluating(model):
+        z, moved = _METHODS[method](problem, draws, steps)
+        if not z.isfinite().all():
+            raise ValueError(
+                f"method={method!r} ran away: after {steps} steps codes are no longer finite. "
+                "Expected an encoder that copes with half-filled images; 'langevin' and "
+                "'metropolis' ask for none"
+            )
+        return Inpainting(problem.fill(z, mean=mean), z, moved)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
+from vqvae_lib._evaluating import evaluating
 from vqvae_lib.bottlenecks import Scaled
 from vqvae_lib.metrics import knn_accuracy, linear_probe_accuracy, mse, pca, trustworthiness
 from vqvae_lib.vae import VAE
@@ -106,14 +107,8 @@ def _quietly(model: VAE, function: Callable[[Tensor], Tensor]) -> Callable[[Tens
     """Run a part of a model in evaluation mode, without gradients, some rows at a time."""
 
     def run(rows: Tensor) -> Tensor:
-        modes = {part: part.training for part in model.modules()}
-        model.eval()
-        try:
-            with torch.no_grad():
-                return torch.cat([function(part) for part in rows.split(_ROWS)])
-        finally:
-            for part, mode in modes.items():
-                part.training = mode
+        with evaluating(model):
+            return torch.cat([function(part) for part in rows.split(_ROWS)])
 
     return run
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, max_pool2d
 
+from vqvae_lib._evaluating import evaluating
 from vqvae_lib.bounds import elbo, gaussian_kl, mean_over_batch, sum_over_dimensions
 from vqvae_lib.vae import VAE, reparameterise
 
@@ -100,7 +101,6 @@ def in_styles(
     return changed.flatten(1)  # (N, 1, H, W) -> (N, D)
 
 
-@torch.no_grad()
 def transfer_style(model: VAE, x: Tensor, style: Tensor, to: Tensor) -> Tensor:
     """Encode images with the style that they have, decode with the one that they should have.
 
@@ -128,7 +128,8 @@ def transfer_style(model: VAE, x: Tensor, style: Tensor, to: Tensor) -> Tensor:
             "model has neither n_classes nor condition_dim: expected a conditional model of "
             "p(x | z, style)"
         )
-    return model.likelihood.mean(model.decode(model.encode(x, style).mu, to))
+    with evaluating(model):
+        return model.likelihood.mean(model.decode(model.encode(x, style).mu, to))
 
 
 class StylePairs(nn.Module):

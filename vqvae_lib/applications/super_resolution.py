@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vqvae_lib._checks import check_count
+from vqvae_lib._evaluating import evaluating
 from vqvae_lib.applications.langevin import climb, langevin
 from vqvae_lib.bounds import gaussian_log_prob
 from vqvae_lib.likelihoods import Gaussian
@@ -154,22 +155,17 @@ def super_resolve(
         raise ValueError(f"method={method!r}: expected 'map' or 'langevin'")
     check_count("draws", draws)
     check_count("steps", steps, least=2)
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            measured = _Measured.of(model, seen, A, y, noise_variance)
-            start = torch.randn(
-                draws, len(seen), model.d, generator=generator, dtype=seen.dtype
-            )  # (S, B, d)
-            if method == "map":
-                z = _most_probable(measured, start, steps)
-            else:
-                start = climb(measured.log_posterior, start, steps=steps)
-                z = langevin(measured.log_posterior, start, steps=steps, generator=generator).z
-            return SuperResolution(measured.complete(z, None if mean else generator), z)
-    finally:
-        model.train(was_training)
+    with evaluating(model):
+        measured = _Measured.of(model, seen, A, y, noise_variance)
+        start = torch.randn(
+            draws, len(seen), model.d, generator=generator, dtype=seen.dtype
+        )  # (S, B, d)
+        if method == "map":
+            z = _most_probable(measured, start, steps)
+        else:
+            start = climb(measured.log_posterior, start, steps=steps)
+            z = langevin(measured.log_posterior, start, steps=steps, generator=generator).z
+        return SuperResolution(measured.complete(z, None if mean else generator), z)
 
 
 def consistency(images: Tensor, seen: Tensor, A: Tensor) -> Tensor:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vqvae_lib._checks import check_count
+from vqvae_lib._evaluating import evaluating
 from vqvae_lib.metrics.estimate import Estimate
 
 __all__ = ["ActiveUnits", "active_units", "nll"]
@@ -81,7 +81,7 @@ def active_units(
         raise ValueError(f"threshold={threshold!r}: expected a number, 0 or more")
     encode = _method(model, "encode", "encode(x) giving the pair (mu, log_var)")
     means = []
-    with _evaluating(model):
+    with evaluating(model):
         for start in range(0, len(x), _ROWS):
             rows = slice(start, start + _ROWS)
             found = encode(x[rows]) if y is None else encode(x[rows], y[rows])
@@ -148,7 +148,7 @@ def nll(
     log_likelihood = _method(
         model, "log_likelihood", "log_likelihood(x, K=K, generator=generator) giving nats"
     )
-    with _evaluating(model):
+    with evaluating(model):
         data = (x,) if y is None else (x, y)
         log_px = log_likelihood(*data, K=K, generator=generator)  # (N,)
     if not isinstance(log_px, Tensor) or log_px.shape != x.shape[:1]:
@@ -197,18 +197,3 @@ def _mean(found: object, B: int) -> Tensor:
 
 def _what(value: object) -> str:
     return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-
-
-@contextmanager
-def _evaluating(model: object) -> Iterator[None]:
-    """No gradients and evaluation mode inside; outside, each part in the mode that it had."""
-    parts = list(model.modules()) if isinstance(model, nn.Module) else []
-    modes = [part.training for part in parts]
-    if isinstance(model, nn.Module):
-        model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for part, mode in zip(parts, modes, strict=True):
-            part.training = mode

@@ -261,7 +261,6 @@ def ex_11_5(classify: Any) -> Right:
         "limit": GAIN_5,
         "accuracy": sum(reached) / len(reached),
         "looked_up": max(looked_up),
-        "count": _("six") if len(gains) == 6 else _("three"),
     }
     if max(looked_up) > 50:
         raise Wrong(
@@ -291,5 +290,5 @@ def ex_11_5(classify: Any) -> Right:
             "{accuracy:.1f} %, {gain:+.1f} points beside the classifier on labels alone, over "
             "{count} choices. Now the verdict: which knowledge did it, and over how many seeds do "
             "you believe it?"
-        ).format(**numbers)
+        ).format(count=_("six") if len(gains) == 6 else _("three"), **numbers)
     )

@@ -197,8 +197,11 @@ def _generated_mean(model: VAE) -> Tensor:
 
 def _describe(model: VAE) -> dict[str, Any]:
     """Describe the model's parts for the browser, and refuse what it cannot run."""
-    if model.n_classes is not None:
-        raise ValueError(f"model: expected one without labels, got n_classes={model.n_classes}")
+    if model.n_classes is not None or model.condition_dim is not None:
+        raise ValueError(
+            f"model: expected one without labels or conditions, got n_classes={model.n_classes}, "
+            f"condition_dim={model.condition_dim}"
+        )
     encoder = model.encoder
     if not isinstance(encoder, GaussianEncoder):
         raise ValueError(f"encoder: expected a GaussianEncoder, got {type(encoder).__name__}")
