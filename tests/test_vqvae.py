@@ -292,6 +292,17 @@ def test_a_model_comes_back_from_its_file(options, tmp_path):
     assert torch.equal(*losses)
 
 
+def test_the_order_of_a_file_s_tensors_is_nothing_to_a_model(tmp_path, monkeypatch):
+    model = model_of(bottleneck="fourier")
+    model.save(tmp_path / "model")
+    tensors, info = vq.vqvae.read_checkpoint(tmp_path / "model")
+    for first in (True, False):  # integers first, then weights first
+        ordered = sorted(tensors, key=lambda name: tensors[name].is_floating_point() == first)
+        shuffled = {name: tensors[name] for name in ordered}
+        monkeypatch.setattr(vq.vqvae, "read_checkpoint", lambda _, t=shuffled: (t, info))
+        assert next(vq.VQVAE.load(tmp_path / "model").parameters()).dtype == torch.float64
+
+
 def test_reading_a_file_spends_nobody_s_random_numbers(tmp_path):
     model_of().save(tmp_path / "model")
     torch.manual_seed(0)

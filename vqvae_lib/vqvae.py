@@ -292,7 +292,8 @@ class VQVAE(VAE):
                     **settings, **circuit, likelihood=_likelihood(info["likelihood"]),
                     backend=backend,
                 )  # fmt: skip
-            model.to(next(iter(tensors.values())).dtype)
+            # A file's order is arbitrary, and tables of integers tell nothing of the weights.
+            model.to(next(t.dtype for t in tensors.values() if t.is_floating_point()))
             model.load_state_dict(tensors)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{path}, made with {made_with}, does not fit: {error}") from error
