@@ -116,16 +116,16 @@ def digits(arm: str, seed: int) -> dict[str, float]:
             found = neighbour_fills(x, seen, x_train, neighbours=NEIGHBOURS)
             scores |= of_hole(name, x, found.mean(0), found, seen)
         else:
-            mean, covariance = full.inpaint(x, seen)
-            drawn = full.sample(mean, covariance, draws=DRAWS, generator=source(seed))
-            scores |= of_hole(name, x, mean.float(), drawn.float(), seen)
+            fill = full.inpaint(x, seen)
+            drawn = fill.sample(DRAWS, generator=source(seed))
+            scores |= of_hole(name, x, fill.mean.float(), drawn.float(), seen)
     if arm == "mean image":
         large = bicubic(small, (4, 4), 2)  # its counterpart, which knows no digits either
     elif arm == "neighbours":
         distances = torch.cdist(small, x_train @ A.T)
         large = x_train[distances.topk(NEIGHBOURS, largest=False).indices].mean(1)
     else:
-        large = full.condition(small.double(), A)[0].float()
+        large = full.condition(small.double(), A).mean.float()
     return scores | {"enlarged": -rms(x, large)}
 
 
@@ -266,10 +266,10 @@ def photographs(arm: str, seed: int) -> dict[str, float]:
         }
     if arm == "gaussian":
         full = FullGaussian.fit(x_train, ridge=PHOTOS["ridge"])
-        mean, covariance = full.inpaint(x, seen)
-        drawn = full.sample(mean, covariance, draws=DRAWS, generator=source(seed)).float()
-        large = full.condition(small.double(), A)[0].float()
-        return of_hole("hole", x, mean.float(), drawn, seen) | {"enlarged, dB": psnr(x, large)}
+        fill = full.inpaint(x, seen)
+        drawn = fill.sample(DRAWS, generator=source(seed)).float()
+        large = full.condition(small.double(), A).mean.float()
+        return of_hole("hole", x, fill.mean.float(), drawn, seen) | {"enlarged, dB": psnr(x, large)}
     if arm == "neighbours":
         found = neighbour_fills(x, seen, x_train, neighbours=NEIGHBOURS)
         return of_hole("hole", x, found.mean(0), found, seen)

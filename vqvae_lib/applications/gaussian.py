@@ -18,14 +18,14 @@ __all__ = ["FullGaussian"]
 
 @dataclass(frozen=True, eq=False)
 class FullGaussian:
-    """A Gaussian with full covariance, N(mean, covariance).
+    """A Gaussian with full covariance, N(mean, covariance), or several that share it.
 
     Attributes
     ----------
     mean
-        Shape (D,).
+        Shape (D,), or (B, D) for one Gaussian an image.
     covariance
-        Shape (D, D), symmetric and positive definite.
+        Shape (D, D), symmetric; directions that are known have no variance.
     """
 
     mean: Tensor
@@ -53,10 +53,8 @@ class FullGaussian:
         eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
         return cls(x.mean(0), torch.cov(x.T) + ridge * eye)
 
-    def condition(
-        self, seen: Tensor, A: Tensor, *, noise_variance: float = 0.0
-    ) -> tuple[Tensor, Tensor]:
-        """Distribution of x, given ``seen = A x + noise``: again a Gaussian.
+    def condition(self, seen: Tensor, A: Tensor, *, noise_variance: float = 0.0) -> FullGaussian:
+        """Distribution of x, given ``seen = A x + noise``: again a Gaussian, one for each image.
 
         Parameters
         ----------
@@ -70,8 +68,8 @@ class FullGaussian:
 
         Returns
         -------
-        (torch.Tensor, torch.Tensor)
-            Means, shape (B, D), and the covariance that all share, shape (D, D); in float64.
+        FullGaussian
+            Means, shape (B, D), and the covariance that all share, in the dtype of this one.
 
         Raises
         ------
@@ -84,10 +82,10 @@ class FullGaussian:
         ``C - G A C`` (Bishop 2006, section 2.3).
         """
         A = A.to(self.mean)
-        if A.ndim != 2 or A.shape[1] != len(self.mean) or seen.shape[-1:] != A.shape[:1]:
+        D = len(self.covariance)
+        if A.ndim != 2 or A.shape[1] != D or seen.ndim != 2 or seen.shape[1] != len(A):
             raise ValueError(
-                f"seen {tuple(seen.shape)} and A {tuple(A.shape)}: expected (B, k) and "
-                f"(k, {len(self.mean)})"
+                f"seen {tuple(seen.shape)} and A {tuple(A.shape)}: expected (B, k) and (k, {D})"
             )
         if not 0 <= noise_variance < float("inf"):
             raise ValueError(f"noise_variance={noise_variance!r}: expected a number, 0 or more")
@@ -95,9 +93,9 @@ class FullGaussian:
         K = A @ CA + noise_variance * torch.eye(len(A), dtype=A.dtype, device=A.device)  # (k, k)
         gain = torch.linalg.solve(K, CA.T).T  # (D, k)
         mean = self.mean + (seen.to(A) - self.mean @ A.T) @ gain.T  # (B, D)
-        return mean, self.covariance - gain @ CA.T
+        return FullGaussian(mean, self.covariance - gain @ CA.T)
 
-    def inpaint(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+    def inpaint(self, x: Tensor, observed: Tensor) -> FullGaussian:
         """Distribution of x, given some of its pixels.
 
         Parameters
@@ -109,25 +107,25 @@ class FullGaussian:
 
         Returns
         -------
-        (torch.Tensor, torch.Tensor)
-            As `condition` gives them. Seen pixels have their own value, and no variance.
+        FullGaussian
+            As `condition` gives it. Seen pixels have their own value, and no variance.
         """
-        if observed.dtype != torch.bool or observed.shape != self.mean.shape:
+        D = len(self.covariance)
+        if observed.dtype != torch.bool or observed.shape != (D,):
             raise ValueError(
-                f"observed is {tuple(observed.shape)} of {observed.dtype}: expected "
-                f"{tuple(self.mean.shape)} of torch.bool"
+                f"observed is {tuple(observed.shape)} of {observed.dtype}: expected ({D},) of "
+                "torch.bool"
             )
-        A = torch.eye(len(self.mean), dtype=self.mean.dtype)[observed]  # (k, D)
+        A = torch.eye(D, dtype=self.mean.dtype)[observed]  # (k, D)
         return self.condition(x[:, observed], A)
 
-    @staticmethod
-    def sample(
-        mean: Tensor, covariance: Tensor, *, draws: int, generator: torch.Generator
-    ) -> Tensor:
-        """Draw from what `condition` gave: ``(B, D) and (D, D) -> (draws, B, D)``."""
+    def sample(self, draws: int, *, generator: torch.Generator) -> Tensor:
+        """Draw: ``-> (draws, D)``, or ``(draws, B, D)`` where each image has its own mean."""
         check_count("draws", draws)
         # Directions that are known have a variance of zero, up to rounding of either sign.
-        variances, axes = torch.linalg.eigh(covariance)
+        variances, axes = torch.linalg.eigh(self.covariance)
         root = axes * variances.clamp(min=0).sqrt()  # (D, D)
-        noise = torch.randn(draws, *mean.shape, generator=generator, dtype=mean.dtype)
-        return mean + noise @ root.T
+        noise = torch.randn(
+            draws, *self.mean.shape, generator=generator, dtype=self.mean.dtype
+        )  # (draws, ..., D)
+        return self.mean + noise @ root.T

@@ -118,7 +118,7 @@ def inpaint(
                 "Expected an encoder that copes with half-filled images; 'langevin' and "
                 "'metropolis' ask for none"
             )
-        return Inpainting(problem.fill(z, mean=mean), z, moved)
+        return Inpainting(problem.fill(problem.decode(z), mean=mean), z, moved)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,9 +145,13 @@ class _Problem:
         model.likelihood.check_data(kept)
         return cls(model, kept, observed, y, generator)
 
+    def decode(self, z: Tensor) -> Tensor:
+        """Parameters of p(x|z): ``(S, B, d) -> (S, B, D * params_per_dimension)``."""
+        return self.model.decode(z, self.y)
+
     def seen_given(self, z: Tensor) -> Tensor:
         """Log p(x_seen | z): ``(S, B, d) -> (S, B)``."""
-        terms = self.model.likelihood.log_prob(self.x, self.model.decode(z, self.y))  # (S, B, D)
+        terms = self.model.likelihood.log_prob(self.x, self.decode(z))  # (S, B, D)
         return sum_over_dimensions(torch.where(self.observed, terms, 0.0))
 
     def only(self, b: int) -> _Problem:
@@ -160,9 +164,9 @@ class _Problem:
         """Log p(z) p(x_seen | z), log p(z | x_seen) up to a constant: ``(S, B, d) -> (S, B)``."""
         return gaussian_log_prob(z) + self.seen_given(z)
 
-    def fill(self, z: Tensor, *, mean: bool = False) -> Tensor:
-        """Fill the holes from p(x|z): ``(S, B, d) -> (S, B, D)``."""
-        likelihood, params = self.model.likelihood, self.model.decode(z, self.y)
+    def fill(self, params: Tensor, *, mean: bool = False) -> Tensor:
+        """Fill the holes from p(x|z), given its parameters: ``-> (S, B, D)``."""
+        likelihood = self.model.likelihood
         hidden = (
             likelihood.mean(params) if mean else likelihood.sample(params, generator=self.generator)
         )
@@ -193,7 +197,7 @@ class _Problem:
 def _langevin(problem: _Problem, draws: int, steps: int) -> tuple[Tensor, Tensor]:
     start = climb(problem.log_posterior, problem.begin(draws), steps=steps)
     # The encoder knows about how wide a posterior is in each direction; holes only widen it.
-    _, log_var = problem.encode(problem.fill(start, mean=True))
+    _, log_var = problem.encode(problem.fill(problem.decode(start), mean=True))
     found = langevin(
         problem.log_posterior,
         start,
@@ -206,33 +210,29 @@ def _langevin(problem: _Problem, draws: int, steps: int) -> tuple[Tensor, Tensor
 
 def _gibbs(problem: _Problem, draws: int, steps: int, *, test: bool) -> tuple[Tensor, Tensor]:
     """Alternate between codes, from the encoder, and hidden pixels, from the decoder."""
+    log_prob = problem.model.likelihood.log_prob
     z = problem.begin(draws)
-    filled = problem.fill(z)
+    params = problem.decode(z)
     taken = torch.zeros(draws, len(problem.x), dtype=z.dtype)
-    likelihood = problem.model.likelihood
-
-    def joint(z: Tensor, filled: Tensor) -> Tensor:
-        params = problem.model.decode(z, problem.y)
-        return gaussian_log_prob(z) + sum_over_dimensions(likelihood.log_prob(filled, params))
-
     for _ in range(steps):
+        filled = problem.fill(params)
         mu, log_var = problem.encode(filled)
         proposal = reparameterise(mu, log_var, generator=problem.generator)
+        proposed = problem.decode(proposal)
+        accepted = torch.ones_like(taken, dtype=torch.bool)
         if test:
             log_ratio = (
-                joint(proposal, filled)
-                - joint(z, filled)
+                gaussian_log_prob(proposal)
+                - gaussian_log_prob(z)
+                + sum_over_dimensions(log_prob(filled, proposed) - log_prob(filled, params))
                 + gaussian_log_prob(z, mu, log_var)
                 - gaussian_log_prob(proposal, mu, log_var)
             )  # (S, B)
             drawn = torch.rand(log_ratio.shape, generator=problem.generator, dtype=z.dtype)
             accepted = drawn.log() < log_ratio
-            z = torch.where(accepted[..., None], proposal, z)
-            taken += accepted
-        else:
-            z = proposal
-            taken += 1
-        filled = problem.fill(z)
+        z = torch.where(accepted[..., None], proposal, z)
+        params = torch.where(accepted[..., None], proposed, params)
+        taken += accepted
     return z, taken.mean(0) / steps
 
 
@@ -243,7 +243,7 @@ def _importance(problem: _Problem, draws: int, steps: int) -> tuple[Tensor, Tens
     first guess; the weight of either is held against the mixture of both.
     """
     prior_mean = torch.zeros(1, len(problem.x), problem.model.d, dtype=problem.x.dtype)
-    start = problem.fill(prior_mean, mean=True)
+    start = problem.fill(problem.decode(prior_mean), mean=True)
     mu, log_var = problem.encode(start)  # (1, B, d) each
     K = draws * steps
     codes, shares = [], []
