@@ -6,7 +6,7 @@
 1. Digits, 8x8: hidden pixels of three masks, and 4x4 digits enlarged. Each seed splits the images
    anew, so that the rivals, which draw nothing, vary too.
 2. Styles: 16x16 digits in four known styles, with no pairs, with pairs for a fifth of the training
-   images, and for all.
+   images, and for all; the last also with four times the training, and with two more twins.
 3. Photographs: 12x12 patches of pictures that were not trained on; a hole of 4x4 in the middle, and
    enlargement from 6x6 by a model conditioned on the small patch.
 
@@ -37,6 +37,7 @@ from vqvae_lib.course.results import save_result
 RUNS = Path(__file__).parent / "_runs"
 SEEDS = range(10)
 MODELS = {"VQVAE": "quantum", "VAE": "none"}
+STYLE_MODELS = MODELS | {"frozen circuit": "frozen", "matrix": "linear"}
 METHODS = ("langevin", "metropolis", "importance")
 DRAWS, STEPS, NEIGHBOURS = 16, 60, 10
 DIGITS = {"images": 100, "epochs": 60, "lr": 4e-3, "hidden": 128, "d": 8, "n": 4, "ridge": 3e-3}
@@ -46,7 +47,8 @@ PHOTOS = {
     "hidden": 128, "d": 16, "n": 8, "ridge": 1e-4,
     "kept for the test": ["camera", "coffee"],
 }  # fmt: skip
-PAIRS = (0.0, 0.2, 1.0)
+# Shares of training images that have a partner, and for how many times the epochs.
+PAIRS = ((0.0, 1), (0.2, 1), (1.0, 1), (1.0, 4))
 
 
 def train(model, x, y=None, *, epochs, lr, seed, batch_size=64):
@@ -187,10 +189,11 @@ def styles(arm: str, seed: int) -> dict[str, float]:
         }
 
     scores = score("truth", truth) | score("unchanged", x)
-    for share in PAIRS:
+    for share, times in PAIRS:
+        name = f"{share:g} pairs" + (f", {times}x" if times > 1 else "")
         torch.manual_seed(seed)
         model = vq.VQVAE(
-            data.D, WRITTEN["hidden"], WRITTEN["d"], WRITTEN["n"], bottleneck=MODELS[arm],
+            data.D, WRITTEN["hidden"], WRITTEN["d"], WRITTEN["n"], bottleneck=STYLE_MODELS[arm],
             n_classes=n_styles,
         )  # fmt: skip
         paired = torch.rand(len(style), generator=generator) < share
@@ -198,13 +201,16 @@ def styles(arm: str, seed: int) -> dict[str, float]:
         pairs = StylePairs(model)
         train(
             pairs, *pairs.data(data.x_train, style, other, data.image_shape),
-            epochs=WRITTEN["epochs"], lr=WRITTEN["lr"], seed=seed,
+            epochs=times * WRITTEN["epochs"], lr=WRITTEN["lr"], seed=seed,
         )  # fmt: skip
-        scores |= score(f"{share:g} pairs", transfer_style(model.eval(), x, test_style, to))
+        scores |= score(name, transfer_style(model.eval(), x, test_style, to))
         with torch.no_grad():
+            test_pairs = pairs.data(data.x_test, test_style, to, shape)
+            bound = -pairs.eval().loss(*test_pairs, generator=source(seed))["loss"]
+            scores[f"{name}, bound"] = float(bound)
             codes = model.encode(in_styles(data.x_train, style, shape), style).mu
             test_codes = model.encode(x, test_style).mu
-        scores[f"{share:g} pairs, style from code"] = vq.linear_probe_accuracy(
+        scores[f"{name}, style from code"] = vq.linear_probe_accuracy(
             codes, style, test_codes, test_style
         )
     return scores
@@ -308,7 +314,7 @@ def roughness(x: Tensor, size: int) -> float:
 
 STUDIES = {
     "digits": (digits, ["VQVAE", "VAE", "mean image", "neighbours", "gaussian"]),
-    "styles": (styles, ["VQVAE", "VAE"]),
+    "styles": (styles, list(STYLE_MODELS)),
     "photographs": (photographs, ["VQVAE", "VAE", "no model", "neighbours", "gaussian"]),
 }
 

@@ -21,7 +21,7 @@ def short(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "DIGITS", study.DIGITS | {"images": 5, "epochs": 1})
     monkeypatch.setattr(study, "WRITTEN", study.WRITTEN | {"size": 8, "epochs": 1})
     monkeypatch.setattr(study, "PHOTOS", study.PHOTOS | {"train": 300, "test": 4, "epochs": 1})
-    monkeypatch.setattr(study, "PAIRS", (0.0, 1.0))
+    monkeypatch.setattr(study, "PAIRS", ((0.0, 1), (1.0, 1), (1.0, 2)))
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     monkeypatch.setattr(sys, "argv", ["image_generation"])
     study.patches.cache_clear()

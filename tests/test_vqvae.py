@@ -198,7 +198,7 @@ def test_on_another_device_it_is_the_same_model():
     x = data()
     twin = model.to_backend("pennylane", device="lightning.qubit")
     losses = [
-        float(m.loss(x, generator=torch.Generator().manual_seed(0))["loss"]) for m in (model, twin)
+        m.loss(x, generator=torch.Generator().manual_seed(0))["loss"].item() for m in (model, twin)
     ]
     assert losses[0] == pytest.approx(losses[1], abs=1e-9)
     assert twin.quantum_layer.weights is model.quantum_layer.weights

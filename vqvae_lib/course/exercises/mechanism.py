@@ -199,6 +199,9 @@ def as_tensor(value: Any) -> Any:
 
     NumPy's arrays are copied: torch refuses those that run backwards, such as `a[::-1]`.
     """
+    if isinstance(value, list | tuple) and value and isinstance(value[0], np.ndarray):
+        with contextlib.suppress(ValueError):
+            value = np.stack(value)
     with contextlib.suppress(TypeError, ValueError, RuntimeError):
         return torch.as_tensor(value.copy() if isinstance(value, np.ndarray) else value)
     if isinstance(value, list | tuple):
