@@ -130,7 +130,7 @@ def unfinished(arm, seed):
         ({"arms": {"good": [{}], "bad": [{}, {}]}}, "candidates: expected the same number"),
         ({"arms": {}}, "candidates: expected the same number"),
         ({"seeds": [1]}, "expected two or more seeds"),
-        ({"seeds": [1, 100]}, "none of them used for tuning"),
+        ({"seeds": [1, 100]}, "none of them used twice or for tuning"),
         ({"select": "loss"}, "select='loss': run gave valid, test"),
         ({"run": unfinished, "arms": {"good": [{}]}}, "run gave {'valid': nan} for arm='good'"),
     ],
@@ -150,7 +150,8 @@ def test_unknown_arms_and_scores_are_named(found):
 
 
 def test_a_difference_reads_as_a_sentence_prints_it():
-    assert str(Difference(0.31, -0.12, 0.7, 0.125)) == "+0.31 [-0.12, 0.70], p = 0.12"
+    assert str(Difference(0.31, -0.12, 0.7, 0.125)) == "+0.31 [-0.12, 0.7], p = 0.12"
+    assert str(Difference(0.0031, 0.0011, 0.0052, 0.003)) == "+0.0031 [0.0011, 0.0052], p = 0.003"
 
 
 # Intervals and tests ------------------------------------------------------------------------------
@@ -252,3 +253,43 @@ def test_holm_is_the_closed_procedure_of_bonferroni():
         }
         assert holm(p) == pytest.approx(closed)
         assert list(holm(p)) == list(p)
+
+
+@pytest.mark.parametrize("differences", [[], [1.0, math.nan], [[1.0, 2.0]]])
+def test_a_sign_test_of_what_is_no_number_is_refused(differences):
+    with pytest.raises(ValueError, match="differences="):
+        sign_test(differences)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seeds": [5] * 8, "tuning_seeds": [1]}, "used twice"),
+        ({"seeds": [5, 6], "tuning_seeds": [1, 1]}, "used twice"),
+        ({"seeds": [5, 6], "tuning_seeds": []}, "tuning_seeds=.. with 3 candidates"),
+    ],
+)
+def test_seeds_that_do_not_count_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        compare(run, ARMS, **options)
+
+
+def test_numpy_s_numbers_are_seeds():
+    arms = {"good": [{}], "plain": [{}]}
+    found = compare(run, arms, seeds=np.arange(2), tuning_seeds=())
+    assert json.loads(json.dumps(found.to_dict()))["seeds"] == [0, 1]
+
+
+def test_a_line_that_was_cut_off_is_done_again(tmp_path):
+    store, arms = tmp_path / "runs.jsonl", {"good": [{}], "plain": [{}]}
+    options = {"seeds": [0, 1], "tuning_seeds": (), "store": store}
+    wanted = compare(run, arms, **options)
+    whole = store.read_text()
+    store.write_text(whole[:-20])
+    called.clear()
+    assert compare(run, arms, **options) == wanted
+    assert len(called) == 1
+    assert store.read_text() == whole
+    store.write_text("what?\n" + whole)
+    with pytest.raises(ValueError, match="line 1: expected a run as JSON, got 'what\\?'"):
+        compare(run, arms, **options)

@@ -13,6 +13,7 @@ from torch import nn
 from tests import interrupted
 from vqvae_lib import (
     DenoisingAutoencoder,
+    Gaussian,
     History,
     TrainingDiverged,
     cosine,
@@ -20,6 +21,7 @@ from vqvae_lib import (
     load_digits,
     mlp,
     mlp_autoencoder,
+    mlp_vae,
     training,
 )
 
@@ -660,3 +662,30 @@ def test_cosine_is_torch_s_cosine_annealing():
 def test_cosine_names_a_wrong_length(epochs):
     with pytest.raises(ValueError, match=f"epochs={epochs!r}"):
         cosine(epochs)
+
+
+def test_other_frozen_parts_are_another_run(tmp_path):
+    """Adam's state goes by position: put behind other parameters it would be nonsense, or worse."""
+    path = tmp_path / "run.safetensors"
+    network = model()
+    fit(network, x(), epochs=1, checkpoint=path)
+    network.encoder.requires_grad_(False)
+    with pytest.raises(ValueError, match=r"with trained: encoder\.\S+, this call has decoder\."):
+        fit(network, x(), epochs=2, checkpoint=path)
+
+
+def test_an_annealing_leaves_no_trace():
+    """A run that is shorter than the annealing would else weigh the KL of the next one."""
+    torch.manual_seed(0)
+    network = mlp_vae(4, 8, 2, Gaussian())
+    fit(network, x(), epochs=2, before_epoch=network.warm_up(10))
+    assert network.kl_weight == 1.0
+
+
+def test_another_annealing_is_another_run(tmp_path):
+    path = tmp_path / "run.safetensors"
+    torch.manual_seed(0)
+    network = mlp_vae(4, 8, 2, Gaussian())
+    fit(network, x(), epochs=1, before_epoch=network.warm_up(2), checkpoint=path)
+    with pytest.raises(ValueError, match=r"VAE.warm_up\(2\), this call has VAE.warm_up\(5\)"):
+        fit(network, x(), epochs=2, before_epoch=network.warm_up(5), checkpoint=path)

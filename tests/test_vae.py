@@ -460,3 +460,11 @@ def test_the_posterior_of_the_joint_gaussian_is_the_one_that_is_used():
     q = MultivariateNormal(net.encode(x).mu, net.encode(x).log_var.exp().diag_embed())
     p = MultivariateNormal(mu, covariance)
     assert kl_divergence(q, p).abs().max() < 1e-10
+
+
+def test_labels_are_one_for_each_code():
+    torch.manual_seed(0)
+    network = vq.mlp_vae(4, 8, 2, vq.Gaussian(), n_classes=3)
+    with pytest.raises(ValueError, match=r"y has shape \(1,\), z \(3, 2\): expected one for each"):
+        network.sample(3, torch.tensor([1]))
+    assert network.reconstruct(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)).shape == (0, 4)

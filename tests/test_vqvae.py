@@ -303,6 +303,14 @@ def test_the_order_of_a_file_s_tensors_is_nothing_to_a_model(tmp_path, monkeypat
         assert next(vq.VQVAE.load(tmp_path / "model").parameters()).dtype == torch.float64
 
 
+def test_a_likelihood_of_one_s_own_is_not_saved_as_what_it_inherits_from(tmp_path):
+    class Mine(vq.Bernoulli):
+        pass
+
+    with pytest.raises(TypeError, match="likelihood is a Mine"):
+        model_of(likelihood=Mine()).save(tmp_path / "model")
+
+
 def test_reading_a_file_spends_nobody_s_random_numbers(tmp_path):
     model_of().save(tmp_path / "model")
     torch.manual_seed(0)

@@ -9,14 +9,15 @@ model changes: an ablation is another bottleneck.
 "frozen"         the circuit, its angles left as they begin
 "patched"        several smaller circuits side by side, each with its own part of z
 "fourier"        a trained linear combination of the circuit's own Fourier functions, without a
-                 circuit; it begins as the circuit does
+                 circuit; it begins as the circuit does (of many qubits: nearly)
 "mlp"            a hidden layer of about as many numbers as the circuit has angles
 "linear"         a matrix
 "tanh"           each coordinate squashed into the range that a qubit's feature has
 "none"           nothing: the VAE of chapter 3
 ===============  ================================================================================
 
-Where m = d, all of them begin near the identity, as the circuit does with its chart.
+Where m = d, all of them begin near the identity, as the circuit does with its chart, up to the
+signs of coordinates: a circuit's ⟨Z⟩ begins at -z, and the prior does not mind.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def make_bottleneck(
         chart where the circuit has one, else random.
     scale_features
         Whether features between -1 and 1 are multiplied by learned numbers, one for each, which
-        begin at 1/a. With the angle scale a and the chart, a feature is a·z to first order: so
-        scaled, the decoder is first given z itself.
+        begin at 1/a. With the angle scale a and the chart, a feature is ±a·z to first order: so
+        scaled, the decoder is first given z itself, up to signs.
     backend, **options
         Of the circuit, as for `QuantumLayer`.
     patches

@@ -51,7 +51,7 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         """As a sentence prints it: ``+0.3 [-0.1, 0.7], p = 0.12``."""
-        return f"{self.mean:+.2f} [{self.low:.2f}, {self.high:.2f}], p = {self.p:.2g}"
+        return f"{self.mean:+.2g} [{self.low:.2g}, {self.high:.2g}], p = {self.p:.2g}"
 
 
 @dataclass(frozen=True)
@@ -149,9 +149,10 @@ def compare(
         For each arm, by name, its candidate settings: the same number for each. With one
         candidate an arm there is nothing to tune.
     seeds
-        Of the runs that count, two or more.
+        Of the runs that count: whole numbers, all different, two or more; intervals need four.
     tuning_seeds
-        Of the runs that choose the setting; none of `seeds`.
+        Of the runs that choose the setting; none of `seeds`. Only arms with one candidate can do
+        without.
     select
         The score that chooses, measured on data that are neither trained nor tested on.
     jobs
@@ -168,19 +169,25 @@ def compare(
     Raises
     ------
     ValueError
-        If arms have different numbers of candidates, seeds are used for both, a run does not
-        give the score that selects, or gives one that is not finite.
+        If arms have different numbers of candidates, seeds are too few or used twice, a run does
+        not give the score that selects, or gives one that is not finite, or `store` is damaged.
     """
+    seeds, tuning_seeds = [int(seed) for seed in seeds], [int(seed) for seed in tuning_seeds]
     counts = {name: len(settings) for name, settings in arms.items()}
     if not counts or 0 in counts.values() or len(set(counts.values())) > 1:
         raise ValueError(
             f"arms have {counts} candidates: expected the same number for each, at least 1, or one "
             "arm would be tuned less than another"
         )
-    if len(seeds) < 2 or set(seeds) & set(tuning_seeds):
+    if len(seeds) < 2 or len({*seeds, *tuning_seeds}) < len(seeds) + len(tuning_seeds):
         raise ValueError(
-            f"seeds={list(seeds)} and tuning_seeds={list(tuning_seeds)}: expected two or more "
-            "seeds, none of them used for tuning"
+            f"seeds={seeds} and tuning_seeds={tuning_seeds}: expected two or more seeds, none "
+            "of them used twice or for tuning"
+        )
+    if not tuning_seeds and max(counts.values()) > 1:
+        raise ValueError(
+            f"tuning_seeds=[] with {max(counts.values())} candidates an arm: expected one seed or "
+            "more to choose by"
         )
     runs = _Runs(run, jobs, store)
     tuned = {name: settings for name, settings in arms.items() if len(settings) > 1}
@@ -203,7 +210,7 @@ def compare(
         found[name] = Arm(
             setting, tried.get(name, []), {score: [one[score] for one in each] for score in each[0]}
         )
-    return Comparison(found, list(seeds), list(tuning_seeds))
+    return Comparison(found, seeds, tuning_seeds)
 
 
 Task = tuple[str, Mapping[str, Any], int]  # arm, setting, seed
@@ -217,9 +224,22 @@ class _Runs:
         self.store = None if store is None else Path(store)
         self.done: dict[str, dict[str, float]] = {}
         if self.store is not None and self.store.exists():
-            for line in self.store.read_text(encoding="utf-8").splitlines():
+            self._read(self.store)
+
+    def _read(self, store: Path) -> None:
+        text = store.read_text(encoding="utf-8")
+        # A line that was cut off, by a kill for example, is a run that is not done.
+        whole = text[: text.rfind("\n") + 1]
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
                 kept = json.loads(line)
                 self.done[kept["run"]] = kept["scores"]
+            except (json.JSONDecodeError, TypeError, KeyError) as error:
+                raise ValueError(
+                    f"store={str(store)!r}, line {number}: expected a run as JSON, got {line!r}"
+                ) from error
+        if whole != text:
+            store.write_text(whole, encoding="utf-8")
 
     def do(self, tasks: Iterable[Task]) -> None:
         """Do what is not done yet, and keep each as it finishes."""
@@ -326,8 +346,15 @@ def sign_test(differences: Sequence[float] | np.ndarray, *, seed: int = 0) -> fl
     -------
     float
         Two-sided, at least 2/2^N.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one is not finite.
     """
     values = np.asarray(differences, float)
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise ValueError(f"differences={differences!r}: expected finite numbers, (N,)")
     N = len(values)
     if N <= _EXACT:
         signs = np.array(list(itertools.product((1, -1), repeat=N)))  # (2**N, N)

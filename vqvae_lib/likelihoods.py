@@ -203,7 +203,7 @@ class Gaussian(Likelihood):
             raise ValueError(f"initial={initial!r}: expected a number above 0")
         if not 0 <= min_variance < math.inf:
             raise ValueError(f"min_variance={min_variance!r}: expected a number, 0 or more")
-        self.min_variance = min_variance
+        self.min_variance = float(min_variance)
         self.kind = variance if isinstance(variance, str) else "fixed"
         if variance == "heads":
             self.params_per_dimension = 2
@@ -219,7 +219,9 @@ class Gaussian(Likelihood):
 
     def extra_repr(self) -> str:
         """Name the kind of variance when the model is printed."""
-        return f"variance={self.fixed_variance.item():g}" if self.kind == "fixed" else self.kind
+        if self.kind == "fixed":
+            return f"variance={self.fixed_variance.item():g}"
+        return self.kind + f", min_variance={self.min_variance:g}" * (self.min_variance != 1e-4)
 
     def variance(self, params: Tensor) -> Tensor:
         """Variance of p(x|z): a scalar where it is shared, (..., D) with heads."""

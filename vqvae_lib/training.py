@@ -107,7 +107,7 @@ def fit(
 
     Everything random in it follows from `seed` (and torch's global generator is left as it was):
     the same call on the same model gives the same bits. The model's modes (training, evaluation)
-    are put back at the end too.
+    and the weight of its KL are put back at the end too.
 
     Parameters
     ----------
@@ -144,7 +144,9 @@ def fit(
         Maps each training batch and a generator to the batch that is trained on, of the same
         shape: ``lambda x, g: binarise(x, generator=g)`` draws black and white anew each time.
     checkpoint
-        File that is written after each epoch, and from which a run is taken up again.
+        File that is written after each epoch, and from which a run is taken up again. The run is
+        known by its settings, its data, the printed model and the names of functions: what a
+        function of the same name does is not looked at.
     resume
         Whether to take up `checkpoint` if it exists; False starts anew and overwrites it.
     seed
@@ -217,6 +219,8 @@ def fit(
                 "transform": None if transform is None else _name(transform),
                 "before_epoch": None if before_epoch is None else _name(before_epoch),
                 "model": repr(model),
+                # What is frozen is not printed, and Adam's state goes by position.
+                "trained": "\n".join(n for n, p in model.named_parameters() if p.requires_grad),
             }
             if resume and path.exists():
                 rates = [lr * schedule(epoch) for epoch in range(epochs)]
@@ -469,13 +473,19 @@ def _own_randomness(device: torch.device, seed: int) -> Iterator[None]:
 
 @contextmanager
 def _own_modes(model: nn.Module) -> Iterator[None]:
-    """Put each part's mode back at the end, also where the caller froze one on purpose."""
+    """Put each part's mode back at the end, also where the caller froze one on purpose.
+
+    And the weight of a KL, which an annealing that was cut short would leave below 1.
+    """
     modes = {module: module.training for module in model.modules()}
+    weights = {module: module.kl_weight for module in modes if hasattr(module, "kl_weight")}
     try:
         yield
     finally:
         for module, mode in modes.items():
             module.training = mode
+        for module, weight in weights.items():
+            module.kl_weight = weight
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

@@ -220,10 +220,14 @@ class VAE(nn.Module):
             raise ValueError(f"z has shape {tuple(z.shape)}: expected (..., {self.d})")
         rows = z.reshape(-1, self.d)  # (..., d) -> (R, d)
         if y is not None:
+            if y.shape[:1] != z.shape[-2:-1]:
+                raise ValueError(
+                    f"y has shape {tuple(y.shape)}, z {tuple(z.shape)}: expected one for each code"
+                )
             inner = y.shape[1:]  # of one sample: () for labels, (c,) for numbers
             y = y.expand(*z.shape[:-1], *inner).reshape(-1, *inner)  # (..., B) -> (R,)
         params = self.decoder(self._join(self.bottleneck(rows), y))
-        return params.reshape(*z.shape[:-1], -1)
+        return params.reshape(*z.shape[:-1], params.shape[-1])
 
     def _join(self, rows: Tensor, y: Tensor | None) -> Tensor:
         """Put what the model is conditioned on, if anything, behind the rows."""
@@ -363,8 +367,26 @@ class VAE(nn.Module):
             K > 1. ``"reconstruction"``: minus the average of log p(x|z). ``"kl"``: the KL of
             q(z|x) from the prior, before beta. In evaluation mode an annealed KL counts in full.
         """
+        return self.loss_given(self.encode(x, y), x, y, generator=generator)
+
+    def loss_given(
+        self,
+        posterior: Posterior,
+        x: Tensor,
+        y: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """As `loss`, with codes from another distribution: a bound on log p(x) holds for any.
+
+        Parameters
+        ----------
+        posterior
+            Mean and log-variance of q, shape (B, d) each.
+        x, y, generator
+            As for `loss`.
+        """
         self.likelihood.check_data(x)
-        posterior = self.encode(x, y)
         weight = self.beta * (self.kl_weight if self.training else 1.0)
         z = reparameterise(*posterior, K=self.K, generator=generator)  # (K, B, d)
         log_px = self._log_px(x, z, y)  # (K, B)
@@ -456,6 +478,8 @@ class VAE(nn.Module):
         def before_epoch(epoch: int) -> None:
             self.kl_weight = min(1.0, (epoch + 1) / epochs)
 
+        # By its name a checkpoint knows it.
+        before_epoch.__qualname__ = f"VAE.warm_up({epochs})"
         return before_epoch
 
 

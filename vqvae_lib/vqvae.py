@@ -356,18 +356,18 @@ def _trunks(
 
 def _describe(likelihood: Likelihood) -> dict[str, Any]:
     """Name a likelihood and its arguments, as JSON can hold them."""
-    match likelihood:
-        case Bernoulli():
-            return {"name": "Bernoulli"}
-        case Binomial():
-            return {"name": "Binomial", "total_count": likelihood.total_count}
-        case Gaussian():
-            fixed = likelihood.kind == "fixed"
-            return {
-                "name": "Gaussian",
-                "variance": float(likelihood.fixed_variance) if fixed else likelihood.kind,
-                "min_variance": likelihood.min_variance,
-            }
+    # A subclass is none of the library's own, whatever it inherits.
+    if type(likelihood) is Bernoulli:
+        return {"name": "Bernoulli"}
+    if type(likelihood) is Binomial:
+        return {"name": "Binomial", "total_count": likelihood.total_count}
+    if type(likelihood) is Gaussian:
+        fixed = likelihood.kind == "fixed"
+        return {
+            "name": "Gaussian",
+            "variance": float(likelihood.fixed_variance) if fixed else likelihood.kind,
+            "min_variance": likelihood.min_variance,
+        }
     raise TypeError(
         f"likelihood is a {type(likelihood).__name__}, which a file cannot describe: expected one "
         "of the library's own, or keep model.state_dict()"

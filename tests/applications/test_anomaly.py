@@ -142,3 +142,18 @@ def test_auc_of_two_normal_distributions():
 def test_what_does_not_fit_is_named(make, error, said):
     with pytest.raises(error, match=said):
         make()
+
+
+def test_any_model_is_asked_for_what_it_takes_and_in_evaluation_mode():
+    class Drawing(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drop = torch.nn.Dropout()
+
+        def log_likelihood(self, x, *, K, generator):
+            assert (K, generator) == (7, None)
+            return self.drop(x).sum(1)
+
+    model, x = Drawing(), torch.ones(3, 4)
+    assert negative_log_likelihood(model, x, K=7).tolist() == [-4.0] * 3
+    assert model.training

@@ -332,3 +332,28 @@ def test_accuracy_is_scikit_learn_s_and_the_classifier_stays_unfitted():
     assert not hasattr(classifier, "classes_")
     unweighted = accuracy(classifier, Labelled.of(*train[:2]), data.x_test, data.y_test)
     assert unweighted != found
+
+
+def test_models_are_used_in_evaluation_mode_and_given_back(labelled):
+    """In training mode dropout would draw from elsewhere, and batch norm would learn."""
+    torch.manual_seed(0)
+    model = vq.mlp_vae(D, 8, 2, vq.Gaussian(), n_classes=CLASSES).double()
+    model.encoder.trunk = nn.Sequential(
+        model.encoder.trunk, nn.BatchNorm1d(8).double(), nn.Dropout()
+    )
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    x, y = labelled
+    for make in (
+        lambda g: posterior_samples(model, x, y, spread=0.5, generator=g),
+        lambda g: latent_mixup(model, x, y, count=20, generator=g),
+        lambda g: sample_labelled(model, 5, generator=g),
+    ):
+        assert torch.equal(make(seeded()).x, make(seeded()).x)
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_model_that_is_conditioned_on_numbers_is_refused(labelled):
+    model = vq.mlp_vae(D, 8, 2, vq.Gaussian(), condition_dim=2).double()
+    with pytest.raises(ValueError, match="model has condition_dim=2"):
+        posterior_samples(model, *labelled, generator=seeded())

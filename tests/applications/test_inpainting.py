@@ -188,3 +188,13 @@ def test_scores_refuse_what_does_not_fit():
         neighbour_fills(x, seen, x, neighbours=3)
     with pytest.raises(ValueError, match="x_train has shape"):
         neighbour_fills(x, seen, x[:, :2])
+
+
+def test_a_model_of_other_data_is_named():
+    model = vq.VQVAE(16, 8, 4, 2)
+    with pytest.raises(ValueError, match=r"x has shape \(3, 25\): expected \(..., 16\)"):
+        inpaint(model, torch.rand(3, 25), torch.ones(25).bool(), generator=generator())
+    with pytest.raises(
+        ValueError, match=r"x leads to torch\.float64 on cpu, the model has torch\.f"
+    ):
+        inpaint(model, torch.rand(3, 16).double(), torch.ones(16).bool(), generator=generator())

@@ -89,3 +89,24 @@ def test_bad_input_is_named():
         transfer_style(vq.VQVAE(64, 8, 4, 2), x, torch.tensor([0]), torch.tensor([0]))
     with pytest.raises(ValueError, match="model has no n_classes"):
         StylePairs(vq.VQVAE(64, 8, 4, 2))
+
+
+@pytest.mark.parametrize(("beta", "K", "weight"), [(3.0, 1, 1.0), (1.0, 4, 1.0), (2.0, 1, 0.25)])
+def test_beta_importance_samples_and_annealing_count_for_pairs_too(beta, K, weight):
+    """With partners alike the loss is the model's own, whatever its settings."""
+    torch.manual_seed(0)
+    model = vq.VQVAE(16, 8, 4, 2, n_classes=4, beta=beta, K=K)
+    model.kl_weight = weight
+    x, style = torch.rand(6, 16), torch.tensor([0, 0, 1, 1, 2, 3])
+    pairs = StylePairs(model)
+    found = pairs.loss(*pairs.data(x, style, style, (4, 4)), generator=generator(1))
+    own = model.loss(in_styles(x, style, (4, 4)), style, generator=generator(1))
+    assert found["loss"].item() == pytest.approx(own["loss"].item(), rel=1e-6)
+
+
+def test_pairs_are_held_to_the_likelihood_s_data():
+    model = vq.VQVAE(16, 8, 4, 2, n_classes=4, likelihood=vq.Bernoulli())
+    style = torch.tensor([0, 1])
+    pairs = StylePairs(model)
+    with pytest.raises(ValueError, match="expected 0 or 1"):
+        pairs.loss(*pairs.data(torch.rand(2, 16), style, style, (4, 4)))

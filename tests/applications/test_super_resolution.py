@@ -120,3 +120,9 @@ def test_sizes_that_do_not_fit_are_named():
         block_means((5, 4), 2)
     with pytest.raises(ValueError, match="seen has shape"):
         bicubic(torch.zeros(2, 5), (2, 3), 2)
+
+
+def test_measurements_of_another_size_are_named():
+    model = vq.VQVAE(16, 8, 4, 2)
+    with pytest.raises(ValueError, match=r"A has shape \(16, 64\): expected \(..., 16\)"):
+        super_resolve(model, torch.rand(2, 16), block_means((8, 8), 2), generator=generator())

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from vqvae_lib._evaluating import evaluating
-from vqvae_lib.vae import VAE
 
 __all__ = [
     "PixelGaussian",
@@ -43,7 +43,7 @@ def negative_log_likelihood(
     ----------
     model
         A `VAE` or `VQVAE`, or anything with ``log_likelihood(x, K=K, generator=generator)`` giving
-        (N,). One that knows log p(x) exactly may leave out K and the generator, such as `PPCA`.
+        (N,). One that knows log p(x) exactly takes x alone, such as `PPCA`.
         A model's parts are used in evaluation mode and given back as they were.
     x
         Data, shape (N, D).
@@ -70,11 +70,10 @@ def negative_log_likelihood(
             f"model is a {type(model).__name__} without log_likelihood: expected a trained VAE, "
             "or a model that gives log p(x)"
         )
-    if isinstance(model, VAE):
-        with evaluating(model):
-            found = -model.log_likelihood(x, K=K, generator=generator)
-    else:
-        found = -model.log_likelihood(x)
+    takes = signature(model.log_likelihood).parameters
+    drawing = {"K": K, "generator": generator} if {"K", "generator"} <= set(takes) else {}
+    with evaluating(model):
+        found = -model.log_likelihood(x, **drawing)
     if found.shape != x.shape[:1] or found.isnan().any():
         raise ValueError(
             f"log_likelihood gave {tuple(found.shape)}, {int(found.isnan().sum())} of them nan: "

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vqvae_lib._checks import check_count
+from vqvae_lib._evaluating import evaluating
 from vqvae_lib.applications.labelled import (
     Labelled,
     check_labelled,
@@ -85,7 +86,7 @@ def transform_images(
         if not 0 <= value < limit:
             raise ValueError(f"{name}={value!r}: expected a number from 0 to below {limit:g}")
     M = copies * len(x)
-    draw = 2 * torch.rand(M, 4, generator=generator, dtype=x.dtype) - 1  # (M, 4) in [-1, 1]
+    draw = 2 * torch.rand(M, 4, generator=generator, dtype=x.dtype, device=x.device) - 1  # (M, 4)
     angle = math.radians(max_angle) * draw[:, 0]
     # The grid says where each new pixel is taken from: to enlarge, look nearer to the centre.
     scale = 1 / (1 + max_zoom * draw[:, 1])
@@ -105,7 +106,6 @@ def transform_images(
     return Labelled.of(moved.reshape(M, -1), y.repeat(copies))
 
 
-@torch.no_grad()
 def sample_labelled(
     model: VAE, per_class: int, *, mean: bool = True, generator: torch.Generator
 ) -> Labelled:
@@ -140,11 +140,12 @@ def sample_labelled(
             "model has n_classes=None, so its samples carry no label: expected a conditional "
             "model, or use posterior_samples or latent_mixup, which keep the labels of real data"
         )
-    y = torch.arange(model.n_classes).repeat_interleave(per_class)
-    return Labelled.of(model.sample(len(y), y, mean=mean, generator=generator), y)
+    device = next(model.parameters()).device
+    y = torch.arange(model.n_classes, device=device).repeat_interleave(per_class)
+    with evaluating(model):
+        return Labelled.of(model.sample(len(y), y, mean=mean, generator=generator), y)
 
 
-@torch.no_grad()
 def posterior_samples(
     model: VAE,
     x: Tensor,
@@ -180,20 +181,20 @@ def posterior_samples(
     Raises
     ------
     ValueError
-        If shapes do not fit, or `spread` is negative.
+        If shapes do not fit, `spread` is negative, or the model is conditioned on numbers.
     """
     check_labelled(x, y)
     check_count("copies", copies)
     if not 0 <= spread < math.inf:
         raise ValueError(f"spread={spread!r}: expected a number, 0 or more")
-    mu, log_var = model.encode(x, _label(model, y))  # (N, d) each
-    eps = torch.randn(copies, *mu.shape, generator=generator, dtype=mu.dtype)
-    z = (mu + spread * (0.5 * log_var).exp() * eps).flatten(0, 1)  # (copies * N, d)
     labels = y.repeat(copies)
-    return Labelled.of(_decode(model, z, labels, mean=mean, generator=generator), labels)
+    with evaluating(model):
+        mu, log_var = model.encode(x, _label(model, y))  # (N, d) each
+        eps = mu.new_empty(copies, *mu.shape).normal_(generator=generator)
+        z = (mu + spread * (0.5 * log_var).exp() * eps).flatten(0, 1)  # (copies * N, d)
+        return Labelled.of(_decode(model, z, labels, mean=mean, generator=generator), labels)
 
 
-@torch.no_grad()
 def latent_mixup(
     model: VAE,
     x: Tensor,
@@ -220,7 +221,8 @@ def latent_mixup(
     count
         How many mixtures.
     within_class
-        Whether the partner has the same label.
+        Whether the partner has the same label. It is drawn from all of the class, the image itself
+        included; that takes memory for ``count * N`` numbers.
     alpha
         Above 0; 1 is the uniform distribution, smaller ones stay near either end.
     generator
@@ -234,7 +236,8 @@ def latent_mixup(
     Raises
     ------
     ValueError
-        If shapes do not fit, a number is out of range, or a conditional model is to mix classes.
+        If shapes do not fit, a number is out of range, a conditional model is to mix classes, or
+        one is conditioned on numbers.
     """
     check_labelled(x, y)
     if model.n_classes is not None and not within_class:
@@ -242,11 +245,12 @@ def latent_mixup(
             "within_class=False with a conditional model, whose decoder takes one label: expected "
             "within_class=True, or a model without labels"
         )
-    mu = model.encode(x, _label(model, y)).mu  # (N, d)
     first, second, lam = _pairs(y, count, within_class, alpha, generator)
-    lam = lam.to(mu.dtype)
-    z = lam[:, None] * mu[first] + (1 - lam[:, None]) * mu[second]  # (count, d)
-    images = _decode(model, z, y[first], mean=True, generator=generator)  # (count, D)
+    lam = lam.to(x)
+    with evaluating(model):
+        mu = model.encode(x, _label(model, y)).mu  # (N, d)
+        z = lam[:, None] * mu[first] + (1 - lam[:, None]) * mu[second]  # (count, d)
+        images = _decode(model, z, y[first], mean=True, generator=generator)  # (count, D)
     return _share(images, y[first], y[second], lam, within_class)
 
 
@@ -262,13 +266,18 @@ def mixup(
     """Mix pixels and labels of two images (Zhang et al. 2018); arguments as in `latent_mixup`."""
     check_labelled(x, y)
     first, second, lam = _pairs(y, count, within_class, alpha, generator)
-    lam = lam.to(x.dtype)
+    lam = lam.to(x)
     mixed = lam[:, None] * x[first] + (1 - lam[:, None]) * x[second]  # (count, D)
     return _share(mixed, y[first], y[second], lam, within_class)
 
 
 def _label(model: VAE, y: Tensor) -> Tensor | None:
     """Labels for a model that has any."""
+    if model.condition_dim is not None:
+        raise ValueError(
+            f"model has condition_dim={model.condition_dim}: expected one with n_classes, or one "
+            "that is conditioned on nothing"
+        )
     return None if model.n_classes is None else y
 
 
@@ -286,14 +295,14 @@ def _pairs(
     check_count("count", count)
     if not 0 < alpha < math.inf:
         raise ValueError(f"alpha={alpha!r}: expected a number above 0")
-    first = torch.randint(len(y), (count,), generator=generator)
+    first = torch.randint(len(y), (count,), generator=generator, device=y.device)
     if within_class:
         same = (y[first][:, None] == y[None, :]).double()  # (count, N)
         second = torch.multinomial(same, 1, generator=generator)[:, 0]
     else:
-        second = torch.randint(len(y), (count,), generator=generator)
+        second = torch.randint(len(y), (count,), generator=generator, device=y.device)
     # torch's beta distribution takes no generator; NumPy's does.
-    seed = int(torch.randint(2**62, (1,), generator=generator))
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=y.device))
     lam = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, count))
     return first, second, lam
 

@@ -74,7 +74,7 @@ class FullGaussian:
         Raises
         ------
         ValueError
-            If shapes do not fit, or the noise is negative.
+            If shapes do not fit, a measurement is not finite, or the noise is negative.
 
         Notes
         -----
@@ -87,6 +87,8 @@ class FullGaussian:
             raise ValueError(
                 f"seen {tuple(seen.shape)} and A {tuple(A.shape)}: expected (B, k) and (k, {D})"
             )
+        if not seen.isfinite().all():
+            raise ValueError("seen holds nan or inf: expected finite numbers")
         if not 0 <= noise_variance < float("inf"):
             raise ValueError(f"noise_variance={noise_variance!r}: expected a number, 0 or more")
         CA = self.covariance @ A.T  # (D, k)
@@ -111,12 +113,14 @@ class FullGaussian:
             As `condition` gives it. Seen pixels have their own value, and no variance.
         """
         D = len(self.covariance)
+        if x.ndim != 2 or x.shape[1] != D:
+            raise ValueError(f"x has shape {tuple(x.shape)}: expected (B, {D})")
         if observed.dtype != torch.bool or observed.shape != (D,):
             raise ValueError(
                 f"observed is {tuple(observed.shape)} of {observed.dtype}: expected ({D},) of "
                 "torch.bool"
             )
-        A = torch.eye(D, dtype=self.mean.dtype)[observed]  # (k, D)
+        A = torch.eye(D, dtype=self.mean.dtype, device=self.mean.device)[observed]  # (k, D)
         return self.condition(x[:, observed], A)
 
     def sample(self, draws: int, *, generator: torch.Generator) -> Tensor:
@@ -125,7 +129,5 @@ class FullGaussian:
         # Directions that are known have a variance of zero, up to rounding of either sign.
         variances, axes = torch.linalg.eigh(self.covariance)
         root = axes * variances.clamp(min=0).sqrt()  # (D, D)
-        noise = torch.randn(
-            draws, *self.mean.shape, generator=generator, dtype=self.mean.dtype
-        )  # (draws, ..., D)
+        noise = self.mean.new_empty(draws, *self.mean.shape).normal_(generator=generator)
         return self.mean + noise @ root.T

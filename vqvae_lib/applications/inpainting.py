@@ -7,6 +7,7 @@ drawn, hidden pixels follow p(x|z). The four methods differ in how they draw z.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from vqvae_lib._checks import check_count
 from vqvae_lib._evaluating import evaluating
+from vqvae_lib.applications._fits import check_fits
 from vqvae_lib.applications.langevin import climb, langevin
 from vqvae_lib.bounds import gaussian_log_prob, sum_over_dimensions
 from vqvae_lib.vae import VAE, reparameterise
@@ -109,8 +111,8 @@ def inpaint(
         raise ValueError(f"method={method!r}: expected one of {', '.join(known)}")
     check_count("draws", draws)
     check_count("steps", steps, least=2)
-    problem = _Problem.of(model, x, observed, y, generator)
     with evaluating(model):
+        problem = _Problem.of(model, x, observed, y, generator)
         z, moved = _METHODS[method](problem, draws, steps)
         if not z.isfinite().all():
             raise ValueError(
@@ -142,6 +144,7 @@ class _Problem:
     ) -> _Problem:
         observed = _mask(x, observed)
         kept = torch.where(observed, x, 0.0)
+        check_fits(model, "x", x, y)
         model.likelihood.check_data(kept)
         return cls(model, kept, observed, y, generator)
 
@@ -179,15 +182,19 @@ class _Problem:
         mu, log_var = self.model.encode(filled.flatten(0, 1), y)  # (S * B, d) each
         return mu.unflatten(0, (S, B)), log_var.unflatten(0, (S, B))
 
+    def noise(self, shape: Sequence[int]) -> Tensor:
+        """Draw standard normal numbers."""
+        return self.x.new_empty(shape).normal_(generator=self.generator)
+
     def begin(self, draws: int) -> Tensor:
         """Codes to begin with, each the one of 32 from the prior that fits best: ``(S, B, d)``.
 
         Chains that begin far off would take long to come back.
         """
-        best = torch.zeros(draws, len(self.x), self.model.d, dtype=self.x.dtype)
-        fits = torch.full((draws, len(self.x)), -torch.inf, dtype=self.x.dtype)
+        best = self.x.new_zeros(draws, len(self.x), self.model.d)
+        fits = self.x.new_full((draws, len(self.x)), -torch.inf)
         for _ in range(32):
-            z = torch.randn(best.shape, generator=self.generator, dtype=best.dtype)
+            z = self.noise(best.shape)
             found = self.seen_given(z)
             best = torch.where((found > fits)[..., None], z, best)
             fits = torch.maximum(found, fits)
@@ -213,7 +220,7 @@ def _gibbs(problem: _Problem, draws: int, steps: int, *, test: bool) -> tuple[Te
     log_prob = problem.model.likelihood.log_prob
     z = problem.begin(draws)
     params = problem.decode(z)
-    taken = torch.zeros(draws, len(problem.x), dtype=z.dtype)
+    taken = z.new_zeros(draws, len(problem.x))
     for _ in range(steps):
         filled = problem.fill(params)
         mu, log_var = problem.encode(filled)
@@ -228,7 +235,7 @@ def _gibbs(problem: _Problem, draws: int, steps: int, *, test: bool) -> tuple[Te
                 + gaussian_log_prob(z, mu, log_var)
                 - gaussian_log_prob(proposal, mu, log_var)
             )  # (S, B)
-            drawn = torch.rand(log_ratio.shape, generator=problem.generator, dtype=z.dtype)
+            drawn = torch.empty_like(log_ratio).uniform_(generator=problem.generator)
             accepted = drawn.log() < log_ratio
         z = torch.where(accepted[..., None], proposal, z)
         params = torch.where(accepted[..., None], proposed, params)
@@ -242,14 +249,14 @@ def _importance(problem: _Problem, draws: int, steps: int) -> tuple[Tensor, Tens
     Half of the candidates come from the prior, which misses nothing, half from the encoder given a
     first guess; the weight of either is held against the mixture of both.
     """
-    prior_mean = torch.zeros(1, len(problem.x), problem.model.d, dtype=problem.x.dtype)
+    prior_mean = problem.x.new_zeros(1, len(problem.x), problem.model.d)
     start = problem.fill(problem.decode(prior_mean), mean=True)
     mu, log_var = problem.encode(start)  # (1, B, d) each
     K = draws * steps
     codes, shares = [], []
     for b in range(len(problem.x)):  # one image at a time: K candidates need room
         one = problem.only(b)
-        z = torch.randn(K, 1, one.model.d, generator=problem.generator, dtype=problem.x.dtype)
+        z = one.noise((K, 1, one.model.d))
         z[K // 2 :] = mu[:, b : b + 1] + (log_var[:, b : b + 1] / 2).exp() * z[K // 2 :]
         prior = gaussian_log_prob(z)
         encoder = gaussian_log_prob(z, mu[:, b : b + 1], log_var[:, b : b + 1])

@@ -43,7 +43,7 @@ class Labelled(NamedTuple):
             If the shapes do not fit together.
         """
         check_labelled(x, y)
-        return cls(x, y, torch.ones(len(x), dtype=x.dtype))
+        return cls(x, y, torch.ones(len(x), dtype=x.dtype, device=x.device))
 
 
 def few_labels(y: Tensor, per_class: int, *, seed: int) -> Tensor:

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, max_pool2d
 
 from vqvae_lib._evaluating import evaluating
-from vqvae_lib.bounds import elbo, gaussian_kl, mean_over_batch, sum_over_dimensions
-from vqvae_lib.vae import VAE, reparameterise
+from vqvae_lib.vae import VAE
 
 __all__ = ["StylePairs", "in_styles", "transfer_style"]
 
@@ -35,7 +34,7 @@ def _bold(images: Tensor) -> Tensor:
 
 def _slanted(images: Tensor) -> Tensor:
     """Leaning to the right: each row is shifted in proportion to its height."""
-    shear = torch.tensor([[1.0, 0.5, 0.0], [0.0, 1.0, 0.0]], dtype=images.dtype)  # (2, 3)
+    shear = torch.tensor([[1.0, 0.5, 0.0], [0.0, 1.0, 0.0]]).to(images)  # (2, 3)
     grid = affine_grid(
         shear.expand(len(images), 2, 3), list(images.shape), align_corners=False
     )  # (N, H, W, 2)
@@ -176,15 +175,10 @@ class StylePairs(nn.Module):
     def loss(
         self, x: Tensor, y: Tensor, *, generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
-        """Negative bound of a batch, in nats a sample: ``(B, 2 D) and (B, 2) -> ()`` each."""
+        """Negative bound of a batch, in nats a sample: ``(B, 2 D) and (B, 2) -> ()`` each.
+
+        The model's ``beta``, ``K`` and annealing count as in its own loss.
+        """
         x_from, x_to = x.chunk(2, dim=1)  # (B, D) each
         posterior = self.model.encode(x_from, y[:, 0])
-        z = reparameterise(*posterior, generator=generator)  # (B, d)
-        params = self.model.decode(z, y[:, 1])
-        log_px = sum_over_dimensions(self.model.likelihood.log_prob(x_to, params))  # (B,)
-        kl = gaussian_kl(*posterior)  # (B,)
-        return {
-            "loss": -mean_over_batch(elbo(log_px, kl)),
-            "reconstruction": -mean_over_batch(log_px),
-            "kl": mean_over_batch(kl),
-        }
+        return self.model.loss_given(posterior, x_to, y[:, 1], generator=generator)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vqvae_lib._checks import check_count
 from vqvae_lib._evaluating import evaluating
+from vqvae_lib.applications._fits import check_fits
 from vqvae_lib.applications.langevin import climb, langevin
 from vqvae_lib.bounds import gaussian_log_prob
 from vqvae_lib.likelihoods import Gaussian
@@ -158,7 +159,7 @@ def super_resolve(
     with evaluating(model):
         measured = _Measured.of(model, seen, A, y, noise_variance)
         start = torch.randn(
-            draws, len(seen), model.d, generator=generator, dtype=seen.dtype
+            draws, len(seen), model.d, generator=generator, dtype=seen.dtype, device=seen.device
         )  # (S, B, d)
         if method == "map":
             z = _most_probable(measured, start, steps)
@@ -219,8 +220,9 @@ class _Measured:
         if not 0 <= noise_variance < float("inf"):
             raise ValueError(f"noise_variance={noise_variance!r}: expected a number, 0 or more")
         A = A.to(seen)
+        check_fits(model, "A", A, y)
         variance = likelihood.variance(seen)
-        eye = torch.eye(len(A), dtype=A.dtype)
+        eye = torch.eye(len(A), dtype=A.dtype, device=A.device)
         root, failed = torch.linalg.cholesky_ex(variance * A @ A.T + noise_variance * eye)
         if failed:
             raise ValueError(f"A {tuple(A.shape)} has dependent rows: expected independent ones")
@@ -238,9 +240,8 @@ class _Measured:
         x, seen = self._expected(z), self.seen
         if generator is not None:
             # A draw of x and of its own measurement, both moved by what that measurement lacks.
-            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-            x = x + self.variance.sqrt() * noise
-            of_seen = torch.randn(*x.shape[:2], len(self.A), generator=generator, dtype=x.dtype)
+            x = x + self.variance.sqrt() * torch.empty_like(x).normal_(generator=generator)
+            of_seen = x.new_empty(*x.shape[:2], len(self.A)).normal_(generator=generator)
             seen = seen - self.noise_variance**0.5 * of_seen
         missing = seen - x @ self.A.T  # (S, B, k)
         return x + self.variance * missing @ self.whiten.T @ self.whiten @ self.A
@@ -253,4 +254,4 @@ def _most_probable(measured: _Measured, z: Tensor, steps: int) -> Tensor:
     """Climb from each start and keep the best end: ``(S, B, d) -> (1, B, d)``."""
     z = climb(measured.log_posterior, z, steps=steps)
     best = measured.log_posterior(z).argmax(0)  # (B,)
-    return z[best, torch.arange(z.shape[1])][None]
+    return z[best, torch.arange(z.shape[1], device=z.device)][None]

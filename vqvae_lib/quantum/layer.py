@@ -125,7 +125,7 @@ def initial_weights(
           nothing but the embedding is left (Grant et al. 2019, arXiv:1903.05076), except that the
           last Rot turns each qubit such that what is measured has a slope in what was embedded:
           with the initial superposition, ⟨Z⟩ = -sin t and ⟨X⟩ = cos t sin u of the two angles t
-          and u, to first order the coordinates themselves. (With re-uploading, of their sums.)
+          and u, to first order -t and u. (With re-uploading, of their sums.)
         - "chart": the same with N(0, 0.1²) added to every angle.
     generator
         Source of random numbers; None: torch's global one.
