@@ -1,8 +1,11 @@
 """Styles whose effect is known, and a transfer in a model where the answer is known."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from torch.distributions import Normal, kl_divergence
 
 import vqvae_lib as vq
 from vqvae_lib.applications.style import STYLES, StylePairs, in_styles, transfer_style
@@ -92,16 +95,25 @@ def test_bad_input_is_named():
 
 
 @pytest.mark.parametrize(("beta", "K", "weight"), [(3.0, 1, 1.0), (1.0, 4, 1.0), (2.0, 1, 0.25)])
-def test_beta_importance_samples_and_annealing_count_for_pairs_too(beta, K, weight):
-    """With partners alike the loss is the model's own, whatever its settings."""
+def test_the_loss_of_pairs_is_its_formula_whatever_the_model_s_settings(beta, K, weight):
     torch.manual_seed(0)
-    model = vq.VQVAE(16, 8, 4, 2, n_classes=4, beta=beta, K=K)
+    model = vq.VQVAE(16, 8, 4, 2, n_classes=4, beta=beta, K=K, likelihood=vq.Gaussian(0.3))
     model.kl_weight = weight
-    x, style = torch.rand(6, 16), torch.tensor([0, 0, 1, 1, 2, 3])
+    style, to = torch.tensor([0, 0, 1, 1, 2, 3]), torch.tensor([1, 3, 1, 0, 3, 2])
     pairs = StylePairs(model)
-    found = pairs.loss(*pairs.data(x, style, style, (4, 4)), generator=generator(1))
-    own = model.loss(in_styles(x, style, (4, 4)), style, generator=generator(1))
-    assert found["loss"].item() == pytest.approx(own["loss"].item(), rel=1e-6)
+    both, styles = pairs.data(torch.rand(6, 16), style, to, (4, 4))
+    found = pairs.loss(both, styles, generator=generator(1))["loss"]
+
+    mu, log_var = model.encode(both[:, :16], style)
+    q, p = Normal(mu, (log_var / 2).exp()), Normal(0.0, 1.0)
+    z = mu + q.stddev * torch.randn(K, 6, 4, generator=generator(1))  # (K, B, d)
+    log_px = Normal(model.decode(z, to), 0.3**0.5).log_prob(both[:, 16:]).sum(2)  # (K, B)
+    if K == 1:
+        bound = log_px[0] - beta * weight * kl_divergence(q, p).sum(1)
+    else:
+        log_ratio = (p.log_prob(z) - q.log_prob(z)).sum(2)  # (K, B)
+        bound = (log_px + beta * weight * log_ratio).logsumexp(0) - math.log(K)
+    assert found.item() == pytest.approx(-bound.mean().item(), rel=1e-5)
 
 
 def test_pairs_are_held_to_the_likelihood_s_data():

@@ -94,7 +94,7 @@ def membership_test(generated: Tensor, suspected: Tensor, clean: Tensor) -> Neig
 
     If it was not, suspected and clean data are two draws from one distribution, which the
     generator knows equally well: the nearest generated point is as far from the ones as from the
-    others, and the p-value is exact, whatever the generator does. With the training data as
+    others, and the p-value holds, whatever the generator does. With the training data as
     `suspected` it measures overfitting; with the test data, a leak.
 
     Parameters
