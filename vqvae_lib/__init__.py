@@ -1,5 +1,6 @@
 """Autoencoders, variational autoencoders and their hybrid quantum relatives."""
 
+from vqvae_lib._version import __version__
 from vqvae_lib.autoencoder import (
     Autoencoder,
     DenoisingAutoencoder,
@@ -48,8 +49,6 @@ from vqvae_lib.quantum_autoencoder import (
 from vqvae_lib.training import History, TrainingDiverged, cosine, fit
 from vqvae_lib.vae import VAE, GaussianEncoder, Posterior, mlp_vae, reparameterise
 from vqvae_lib.vqvae import VQVAE
-
-__version__ = "0.1.0"
 
 __all__ = [
     "PCA",
