@@ -1,6 +1,6 @@
 """Autoencoders, variational autoencoders and their hybrid quantum relatives."""
 
-from vqvae_lib._version import __version__
+from vqvae_lib._version import __version__ as __version__
 from vqvae_lib.autoencoder import (
     Autoencoder,
     DenoisingAutoencoder,
