@@ -21,8 +21,8 @@ from vqvae_lib.data import (
     random_manifold,
 )
 from vqvae_lib.likelihoods import Bernoulli, Binomial, Gaussian
+from vqvae_lib.linear_gaussian import PCA, FullGaussian, ProbabilisticPCA
 from vqvae_lib.metrics import (
-    PCA,
     active_units,
     intrinsic_dimension,
     kid,
@@ -62,12 +62,14 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "DenoisingAutoencoder",
+    "FullGaussian",
     "Gaussian",
     "GaussianEncoder",
     "History",
     "ImageData",
     "LinearAutoencoder",
     "Posterior",
+    "ProbabilisticPCA",
     "QuantumAutoencoder",
     "QuantumLayer",
     "TableData",
