@@ -6,7 +6,7 @@ from torch import nn
 
 import vqvae_lib as vq
 from vqvae_lib.course.exercises import check
-from vqvae_lib.course.exercises.chapter_01 import NOISE_STD
+from vqvae_lib.course.exercises.chapter_01.exercise_3 import NOISE_STD
 
 
 @pytest.fixture(scope="module")

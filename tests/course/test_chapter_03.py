@@ -8,7 +8,7 @@ from torch import nn
 
 import vqvae_lib as vq
 from vqvae_lib.course.exercises import check
-from vqvae_lib.course.exercises.digits import to_nearest_mixture
+from vqvae_lib.course.exercises.digits import distance_to_mixtures
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_the_distance_to_mixtures_is_that_of_every_pair():
     w = torch.linspace(0, 1, 2001, dtype=torch.float64)[:, None, None, None]
     mixtures = (w * real[:, None] + (1 - w) * real).reshape(-1, 5)
     expected = torch.cdist(images, mixtures).min(1).values / math.sqrt(5)
-    torch.testing.assert_close(to_nearest_mixture(images, real), expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(distance_to_mixtures(images, real), expected, rtol=1e-4, atol=1e-6)
 
 
 # Exercise 2 ---------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vqvae_lib.course.exercises import check
-from vqvae_lib.course.exercises.chapter_04 import _Device
+from vqvae_lib.course.exercises.chapter_04.exercise_1 import _Device
 
 PI = math.pi
 

@@ -10,7 +10,7 @@ from torch import nn
 
 import vqvae_lib as vq
 from vqvae_lib.course.exercises import check
-from vqvae_lib.course.exercises.chapter_07 import _NoLargeTensor, _separable
+from vqvae_lib.course.exercises.chapter_07.exercise_2 import _NoLargeTensor, _solve
 
 # Exercise 1 ---------------------------------------------------------------------------------------
 
@@ -80,19 +80,19 @@ def test_rx_and_ry_on_zero_are_the_same_here():
 
 
 def product(z, weights, **options):
-    return _separable(z, weights, **options)
+    return _solve(z, weights, **options)
 
 
 def by_layer(z, weights):
     n = len(weights)
-    circuit = vq.Circuit(n, 2 * n, entangler="none", space_layers=0)
+    circuit = vq.Circuit(n, entangler="none", space_layers=0)
     return vq.quantum.LightCone(circuit)(z, weights[None])
 
 
 def by_states(z, weights):
     """A state vector of all qubits: right for few, and not what was asked for."""
     n = len(weights)
-    circuit = vq.Circuit(n, 2 * n, entangler="none", space_layers=0)
+    circuit = vq.Circuit(n, entangler="none", space_layers=0)
     return vq.quantum.StateVector(circuit)(z, weights[None])
 
 
@@ -233,7 +233,7 @@ def test_a_state_is_stopped_before_it_takes_all_memory():
 class Quantum(nn.Module):
     def __init__(self, *, circuit=None):
         super().__init__()
-        circuit = circuit or vq.Circuit(4, 8, angle_scale=0.3, mirror=True)
+        circuit = circuit or vq.Circuit(4, angle_scale=0.3, mirror=True)
         self.layer = vq.QuantumLayer(circuit)
 
     def forward(self, z):
@@ -518,7 +518,7 @@ def with_circuit(**options):
         def __init__(self):
             super().__init__()
             settings = {"angle_scale": 0.3, "mirror": True} | options
-            self.quantum = Quantum(circuit=vq.Circuit(4, 8, **settings))
+            self.quantum = Quantum(circuit=vq.Circuit(4, **settings))
 
     return Other
 
@@ -691,7 +691,7 @@ def test_models_with_faults(answer, kind):
 def test_the_statement_s_own_class_is_not_yet_right():
     class Plain:
         def __init__(self):
-            self.layer = vq.QuantumLayer(vq.Circuit(4, 8, angle_scale=0.3, mirror=True))
+            self.layer = vq.QuantumLayer(vq.Circuit(4, angle_scale=0.3, mirror=True))
 
         def __call__(self, z):
             return self.layer(torch.zeros(len(z), 8)).detach()
@@ -747,7 +747,7 @@ def test_the_check_leaves_torch_s_generator_alone():
 
 def by_circuits(amplitudes):
     layers = -1
-    while 2 ** max(vq.Circuit(50, 100, space_layers=layers + 1).light_cone_widths) <= amplitudes:
+    while 2 ** max(vq.Circuit(50, space_layers=layers + 1).light_cone_widths) <= amplitudes:
         layers += 1
     return layers
 
@@ -756,7 +756,7 @@ def by_list(deepest):
     """All depths up to one, tried anew for every question."""
 
     def affordable(amplitudes):
-        widths = [max(vq.Circuit(50, 100, space_layers=k).light_cone_widths) for k in deepest]
+        widths = [max(vq.Circuit(50, space_layers=k).light_cone_widths) for k in deepest]
         fitting = [k for k, w in zip(deepest, widths, strict=True) if 2**w <= amplitudes]
         return max(fitting, default=-1)
 
@@ -785,7 +785,7 @@ def by_cones(width, depths=range(60)):
     """The depth by another width than the largest."""
 
     def affordable(amplitudes):
-        widths = [width(vq.Circuit(50, 100, space_layers=k).light_cone_widths) for k in depths]
+        widths = [width(vq.Circuit(50, space_layers=k).light_cone_widths) for k in depths]
         return max((k for k in depths if 2 ** widths[k] <= amplitudes), default=-1)
 
     return affordable

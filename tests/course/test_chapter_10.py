@@ -9,7 +9,9 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import StandardScaler
 
 import vqvae_lib as vq
-from vqvae_lib.course.exercises import chapter_10, check
+from vqvae_lib.course.exercises import check
+from vqvae_lib.course.exercises.chapter_10 import exercise_3, exercise_4
+from vqvae_lib.course.exercises.digits import digits_data
 
 # Exercise 1 ---------------------------------------------------------------------------------------
 
@@ -315,9 +317,9 @@ def test_wrong_probes(answer, kind):
 @pytest.mark.parametrize("case", [0, 1])
 def test_every_mistake_of_a_probe_gives_another_share(case):
     """So the first codes on which an answer is wrong say what the mistake is."""
-    classes, seed = chapter_10._CASES[case]
-    codes = chapter_10._codes(classes, seed=seed)
-    truth, mistakes = chapter_10._shares(*codes)
+    classes, seed = exercise_3.CASES[case]
+    codes = exercise_3._draw_codes(classes, seed=seed)
+    truth, mistakes = exercise_3._solve(*codes)
     shares = [("", truth), *((kind, share) for kind, share, _hint in mistakes)]
     for (kind, share), (other_kind, other) in itertools.combinations(shares, 2):
         if kind != other_kind:
@@ -328,9 +330,9 @@ def test_every_mistake_of_a_probe_gives_another_share(case):
 
 def test_no_code_lies_between_two_means():
     """So rounding decides no label."""
-    for classes, seed in chapter_10._CASES:
+    for classes, seed in exercise_3.CASES:
         z_train, y_train, z_test, _labels = (
-            part.double() for part in chapter_10._codes(classes, seed=seed)
+            part.double() for part in exercise_3._draw_codes(classes, seed=seed)
         )
         train, test = z_train / z_train.std(0), z_test / z_train.std(0)
         means = torch.stack([train[y_train == label].mean(0) for label in range(classes)])
@@ -401,7 +403,7 @@ def random(encode, x):
 def luckiest(encode, x):
     patterns = torch.randn(500, 64, generator=torch.Generator().manual_seed(12))
     patterns = patterns / patterns.norm(dim=1, keepdim=True)
-    return min(patterns, key=lambda p: chapter_10._moved(encode, x, p))
+    return min(patterns, key=lambda p: exercise_4._measure_shift(encode, x, p))
 
 
 def by_the_mean_slope(encode, x):
@@ -439,26 +441,26 @@ def test_wrong_patterns(answer, kind):
 
 
 def test_luck_does_not_pass_for_a_linear_code():
-    assert f"{chapter_10._LINEAR_LIMIT:g}" in check.ex_10_4(luckiest).message
+    assert f"{exercise_4.LINEAR_LIMIT:g}" in check.ex_10_4(luckiest).message
 
 
 def test_limits_of_patterns_have_room_on_both_sides():
     """Over networks of other seeds: the best pattern, and one that a single image suggests."""
-    x = chapter_10.digits_data().x_test[:100]
+    x = digits_data().x_test[:100]
     best, single, averaged, highest = [], [], [], []
     for seed in range(20, 24):
-        encode = chapter_10._network(seed=seed)
-        usual = chapter_10._usual(encode, x)
+        encode = exercise_4._make_network(seed=seed)
+        usual = exercise_4._usual_shift(encode, x)
         for found, pattern in (
             (best, blind(encode, x)),
             (single, blind(encode, x[:1])),
             (averaged, by_the_mean_slope(encode, x)),
             (highest, most(encode, x)),
         ):
-            found.append(chapter_10._moved(encode, x, pattern.float()) / usual)
-    assert max(best) < 0.8 * chapter_10._NETWORK_LIMIT
-    assert min(single + averaged) > 1.1 * chapter_10._NETWORK_LIMIT
-    assert min(highest) > 1.3 * chapter_10._MOST
+            found.append(exercise_4._measure_shift(encode, x, pattern.float()) / usual)
+    assert max(best) < 0.8 * exercise_4.NETWORK_LIMIT
+    assert min(single + averaged) > 1.1 * exercise_4.NETWORK_LIMIT
+    assert min(highest) > 1.3 * exercise_4.MOST_SEEN
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])

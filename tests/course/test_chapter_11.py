@@ -427,7 +427,7 @@ def test_a_slow_answer_is_judged_by_fewer_choices(monkeypatch):
         return spreading(*given)
 
     assert "over six choices" in check.ex_11_5(counted).message
-    monkeypatch.setattr("vqvae_lib.course.exercises.augmented.PATIENCE", 0.0)
+    monkeypatch.setattr("vqvae_lib.course.exercises.chapter_11.exercise_5.PATIENCE", 0.0)
     assert "over three choices" in check.ex_11_5(counted).message
     assert len(calls) == 9
 

@@ -9,21 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from vqvae_lib.course.exercises import check, mechanism
-from vqvae_lib.course.exercises.mechanism import (
-    NotAttempted,
-    Right,
-    Wrong,
+from vqvae_lib.course.exercises import Verdict, check, checks, time_limit
+from vqvae_lib.course.exercises.answers import (
     as_tensor,
     call,
     expect_number,
     expect_tensor,
     recognise,
+    refuse_nan,
 )
+from vqvae_lib.course.exercises.verdicts import NotAttempted, Right, Wrong
 
 
 def ask(function, *answer):
-    return mechanism._run(function, answer)
+    return checks.run_check(function, answer)
 
 
 def doubled(answer):
@@ -91,7 +90,7 @@ def test_not_implemented_in_a_package_is_an_error_and_no_empty_answer():
 
 
 def test_verdict_shows_its_sign_its_text_and_code():
-    verdict = mechanism.Verdict("wrong", "use `x_train` & <not> x", "kind")
+    verdict = Verdict("wrong", "use `x_train` & <not> x", "kind")
     assert repr(verdict) == "✗ Not yet. use `x_train` & <not> x"
     html = verdict._repr_html_()
     assert "<code>x_train</code> &amp; &lt;not&gt;" in html
@@ -153,7 +152,16 @@ def test_line_named_is_the_learner_s_and_not_a_package_s():
 
 
 def test_checks_complete_by_the_tab_key():
-    assert {"ex_01_1", "ex_01_2", "ex_01_3", "ex_01_4"} <= set(dir(check))
+    names = dir(check)
+    assert {"ex_01_1", "ex_01_2", "ex_01_3", "ex_01_4", "ex_09_5"} <= set(names)
+    assert names == sorted(set(names))
+
+
+def test_every_check_is_found_and_says_what_it_expects():
+    for name in dir(check):
+        run = getattr(check, name)
+        assert run.__doc__, name
+        assert len(run.__doc__.strip().splitlines()[0]) > 20, name
 
 
 def test_wrong_number_of_arguments_is_told():
@@ -172,19 +180,19 @@ def test_wrong_number_of_arguments_is_told():
     ids=["plain", "catches errors", "catches everything"],
 )
 def test_endless_answers_are_stopped(loop, monkeypatch):
-    monkeypatch.setattr(mechanism, "TIME_LIMIT", 0.2)
+    monkeypatch.setattr(checks, "TIME_LIMIT", 0.2)
     space = {}
     body = "\n".join("    " + line for line in loop.split("\n"))
     exec(f"def endless(x):\n{body}", space)
     started = time.monotonic()
     verdict = ask(doubled, space["endless"])
     assert verdict.kind == "time"
-    assert "a loop without an end, or are there very many steps?" in verdict.message
+    assert "is there an endless loop, or are there very many steps?" in verdict.message
     assert time.monotonic() - started < 10
 
 
 def test_nothing_goes_on_running_after_a_plain_endless_loop(monkeypatch):
-    monkeypatch.setattr(mechanism, "TIME_LIMIT", 0.1)
+    monkeypatch.setattr(checks, "TIME_LIMIT", 0.1)
     before = threading.active_count()
 
     def endless(x):
@@ -204,8 +212,8 @@ def test_nothing_is_printed_of_a_thread_that_is_stopped_twice(monkeypatch):
     told = []
     monkeypatch.setattr(threading, "excepthook", told.append)
     hook = threading.excepthook
-    monkeypatch.setattr(mechanism.contextlib, "suppress", contextlib.nullcontext)
-    monkeypatch.setattr(mechanism, "TIME_LIMIT", 0.1)
+    monkeypatch.setattr(time_limit.contextlib, "suppress", contextlib.nullcontext)
+    monkeypatch.setattr(checks, "TIME_LIMIT", 0.1)
 
     def endless(x):
         while True:
@@ -236,7 +244,7 @@ def test_time_limit_works_without_signals(monkeypatch):
 
     monkeypatch.delattr(signal, "alarm", raising=False)
     monkeypatch.delattr(signal, "setitimer", raising=False)
-    monkeypatch.setattr(mechanism, "TIME_LIMIT", 0.1)
+    monkeypatch.setattr(checks, "TIME_LIMIT", 0.1)
 
     def endless(x):
         while True:
@@ -334,8 +342,19 @@ def test_expect_number(recwarn):
 def test_expect_number_takes_a_complex_one_without_an_imaginary_part(of, recwarn):
     assert expect_number(of(0.5 + 1e-18j), what="x") == 0.5
     assert not recwarn.list
-    with pytest.raises(Wrong, match=r"x: a complex number, 0\.5\+0\.7j, and the answer is real"):
+    with pytest.raises(
+        Wrong, match=r"x: got the complex number 0\.5\+0\.7j, but the answer is real"
+    ):
         expect_number(of(0.5 + 0.7j), what="x")
+
+
+def test_refuse_nan_gives_back_all_else():
+    for value in (torch.ones(2), "two", 3.0):
+        assert refuse_nan(value, "hole", "a nan") is value
+    for value in (torch.tensor([1.0, torch.nan]), np.array([np.nan]), float("nan"), [1.0, np.nan]):
+        with pytest.raises(Wrong, match="a nan") as raised:
+            refuse_nan(value, "hole", "a nan")
+        assert raised.value.kind == "hole"
 
 
 def test_recognise_names_the_mistake_or_the_largest_difference():

@@ -87,7 +87,7 @@ def test_it_has_its_state_and_repr():
 
 
 def test_a_circuit_is_spelled_out():
-    circuit = Circuit(3, 6, space_layers=1, gate="CZ", angle_scale=0.5)
+    circuit = Circuit(3, space_layers=1, gate="CZ", angle_scale=0.5)
     part, _weights = scripted(circuit)
     assert part == {
         "title": "it",
@@ -112,7 +112,7 @@ def test_a_circuit_is_spelled_out():
 
 
 def test_largest_state_stays_small():
-    large = Circuit(4, 8, entangler="ring", reupload=True, space_layers=8)
+    large = Circuit(4, entangler="ring", reupload=True, space_layers=8)
     circuits = {"one": large, "another": large}
     weights = {title: torch.rand(large.weight_shape) for title in circuits}
     bundle, _ = figure(circuits, weights=weights)._repr_mimebundle_()
@@ -253,7 +253,7 @@ def test_weights_modulo_a_turn_give_the_same_feature():
 
 @needs_node
 def test_samples_run_through_one_period():
-    circuit = Circuit(2, 4, angle_scale=-0.5, reupload=True)
+    circuit = Circuit(2, angle_scale=-0.5, reupload=True)
     z, weights = problem(circuit, 0)
     part, angles = scripted(circuit, weights={"it": weights}, z={"it": z[0]})
     found = in_node("fourier_circuit", f"sample({json.dumps(part)}, {json.dumps(angles)}, 2, 1, 9)")

@@ -49,7 +49,7 @@ def shouting(tmp_path):
 
 @pytest.mark.usefixtures("shouting")
 def test_what_people_read_comes_from_the_catalogue():
-    assert repr(check.ex_01_1(...)) == "○ NOT ATTEMPTED. REPLACE THE `...` BY YOUR ANSWER."
+    assert repr(check.ex_01_1(...)) == "○ NOT ATTEMPTED. REPLACE THE `...` WITH YOUR ANSWER."
     a = sp.Symbol("a")
     derivation = derive("eq-test", start("a", a), equals("a", a, because="same"))
     assert repr(derivation) == "eq-test: 1 STEP VERIFIED (1 SYMBOLICALLY)"
@@ -76,7 +76,7 @@ def test_scripts_of_widgets_hold_no_sentences():
 
 def test_checks_and_derivations_say_nothing_outside_the_catalogue():
     """Every text given to Wrong, Right, Verdict or NotAttempted is marked for translation."""
-    for path in (COURSE / "exercises").glob("*.py"):
+    for path in (COURSE / "exercises").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call):
                 continue

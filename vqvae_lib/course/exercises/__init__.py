@@ -1,9 +1,13 @@
 """Exercises that answer back: `check.ex_01_1(my_answer)`.
 
-The mechanism is in `mechanism`; the checks of chapter NN are the functions of `chapter_NN`.
+The check of exercise K in chapter NN is `chapter_NN/exercise_K.py`, whole: the answer it expects,
+the reference solution, and what it says about each likely mistake. What all checks share is in
+`checks` (finding and running them), `answers` (reading an answer), `verdicts` (what they say) and
+`digits` (the data).
 """
 
-from vqvae_lib.course.exercises.mechanism import Checks, Verdict
+from vqvae_lib.course.exercises.checks import Checks
+from vqvae_lib.course.exercises.verdicts import Verdict
 
 __all__ = ["Verdict", "check"]
 

@@ -1,4 +1,4 @@
-"""The digits, and a distance to them, as several chapters' checks use them."""
+"""The digits, and distances to them, as the checks of several chapters use them."""
 
 import functools
 
@@ -7,6 +7,11 @@ from torch import Tensor
 
 from vqvae_lib.data import ImageData, load_digits
 
+__all__ = ["USUAL_DISTANCE", "digits_data", "distance_to_mixtures", "distance_to_nearest"]
+
+USUAL_DISTANCE = 0.122
+"""From a reconstruction of chapter 3's VAE to the nearest training digit: root mean square."""
+
 
 @functools.cache
 def digits_data() -> ImageData:
@@ -14,24 +19,25 @@ def digits_data() -> ImageData:
     return load_digits()
 
 
-def to_nearest(images: Tensor, real: Tensor) -> Tensor:
-    """Distance (B,) of each image (B, D) to the nearest real one (N, D), root mean square."""
+def distance_to_nearest(images: Tensor, real: Tensor) -> Tensor:
+    """Root mean square distance (B,) of each image (B, D) to the nearest real one (N, D)."""
     return torch.cdist(images.double(), real.double()).min(1).values / real.shape[1] ** 0.5
 
 
-def to_nearest_mixture(images: Tensor, real: Tensor) -> Tensor:
-    """Distance (B,) of each image (B, D) to the nearest mixture of two real ones, as above.
+def distance_to_mixtures(images: Tensor, real: Tensor) -> Tensor:
+    """Root mean square distance (B,) of each image (B, D) to the nearest mixture of two real ones.
 
-    A mixture is w a + (1 - w) b with w from 0 to 1; a is one of the 200 nearest real images, b any.
+    A mixture is w a + (1 - w) b with w from 0 to 1, where a is one of the 200 real images (N, D)
+    nearest to the image, and b is any of them.
     """
     images, real = images.double(), real.double()
-    apart = torch.cdist(real, real).square()  # (N, N)
+    between = torch.cdist(real, real).square()  # (N, N)
     nearest = []
     for squares in torch.cdist(images, real).square():  # (N,), of one image
         first = squares.topk(min(200, len(real)), largest=False).indices
-        to_first, between = squares[first, None], apart[first]
-        # By the law of cosines: the foot of the image on the line from a to b, and its distance.
-        along = (to_first + between - squares) / 2  # (200, N)
-        w = (along / between.clamp(min=1e-12)).clamp(0, 1)
-        nearest.append((to_first - 2 * w * along + w**2 * between).min())
+        to_a, a_to_b = squares[first, None], between[first]  # (200, 1), (200, N)
+        # The law of cosines gives the foot of the image on the line from a to b, and its distance.
+        along = (to_a + a_to_b - squares) / 2  # (200, N)
+        w = (along / a_to_b.clamp(min=1e-12)).clamp(0, 1)
+        nearest.append((to_a - 2 * w * along + w**2 * a_to_b).min())
     return torch.stack(nearest).clamp(min=0).sqrt() / real.shape[1] ** 0.5

@@ -1,0 +1,1 @@
+"""Checks of chapter 6, The quantum autoencoder."""

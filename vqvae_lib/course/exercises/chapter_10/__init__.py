@@ -1,0 +1,1 @@
+"""Checks of chapter 10, Dimensionality reduction and feature extraction."""

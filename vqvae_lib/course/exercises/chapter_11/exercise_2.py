@@ -1,0 +1,183 @@
+"""Exercise 11.2: mix digits by their codes, and share their labels."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vqvae_lib.course.exercises.answers import (
+    Mistake,
+    as_tensor,
+    call,
+    expect_tensor,
+    recognise,
+)
+from vqvae_lib.course.exercises.digits import (
+    digits_data,
+)
+from vqvae_lib.course.exercises.verdicts import Right, Wrong
+from vqvae_lib.course.words import _
+
+
+def check(mix: Any) -> Right:
+    """A function `mix(model, x, y, partner, lam)` that returns (N, 64) images, (N, 10) labels."""
+    from vqvae_lib.likelihoods import Bernoulli, Gaussian
+
+    data = digits_data()
+    generator = torch.Generator().manual_seed(3)
+    x, y = data.x_train[:12].float(), data.y_train[:12]
+    partner = torch.randint(12, (12,), generator=generator)  # some have the same label
+    lam = 0.05 + 0.9 * torch.rand(12, generator=generator)  # on both sides of a half
+    for likelihood in (Bernoulli(), Gaussian()):
+        model = _make_model(likelihood)
+        images, labels = _mix(mix, model, x, y, partner, lam)
+        again, _labels = _mix(mix, model, x, y, partner, lam)
+        if not torch.allclose(images, again, atol=1e-4):
+            raise Wrong(
+                "drawn",
+                _(
+                    "The same arguments gave other images: a code or a picture was drawn. Both "
+                    "are means here."
+                ),
+            )
+        with torch.no_grad():
+            truth, mistakes = _solve_images(model, x, partner, lam[:, None])
+        recognise(images, truth, mistakes, case=_("the images, where they differ most"))
+        truth, mistakes = _solve_labels(y, partner, lam)
+        recognise(labels, truth, mistakes, case=_("the labels, where they differ most"))
+    return Right(
+        _(
+            "Each row of labels sums to 1. Where both ends are of one class the label stays whole. "
+            "A model that knows no labels can mix any two."
+        )
+    )
+
+
+def _make_model(likelihood: Any) -> Any:
+    """Give a model that is far from linear, so that it matters what is mixed."""
+    from vqvae_lib.vqvae import VQVAE
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(11)
+        model = VQVAE(64, 16, 4, 2, likelihood=likelihood, angle_scale=1.0, init="random").eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(3)
+    return model
+
+
+def _mix(mix: Any, *given: Any) -> tuple[Tensor, Tensor]:
+    """Call the answer, and take the images and the shares of labels that it gives."""
+    value = call(mix, *given)
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise Wrong("pair", _("Expected two things: the images, and their shares of labels."))
+    images = expect_tensor(value[0], (12, 64), what=_("images"), dtype=torch.float32)
+    return images, _read_shares(value[1])
+
+
+def _read_shares(value: Any) -> Tensor:
+    """Give shares of labels, or say that they are whole labels."""
+    value = as_tensor(value)
+    if isinstance(value, Tensor) and tuple(value.shape) == (12,):
+        raise Wrong(
+            "labels-whole",
+            _("One label an image: expected ten shares each, shape (N, 10), as one-hot rows mix."),
+        )
+    return expect_tensor(value, (12, 10), what=_("labels"), dtype=torch.float32)
+
+
+def _solve_labels(y: Tensor, partner: Tensor, lam: Tensor) -> tuple[Tensor, list[Mistake]]:
+    """Give the right shares of labels, and those of likely mistakes."""
+    one_hot, share, rows = torch.eye(10)[y], lam[:, None], torch.arange(12)
+    written = torch.zeros(12, 10)
+    written[rows, y] = lam
+    other_first = written.clone()
+    written[rows, y[partner]] = 1 - lam
+    other_first[rows, y[partner]] = 1 - lam
+    other_first[rows, y] = lam
+    lost = _("Where both ends are of one class, the second share was written over the first.")
+    return share * one_hot + (1 - share) * one_hot[partner], [
+        ("labels-own", one_hot, _("The labels are not mixed: each has that of `x` alone.")),
+        (
+            "labels-turned",
+            (1 - share) * one_hot + share * one_hot[partner],
+            _("The images have `lam` of `x`, the labels `lam` of the partner."),
+        ),
+        (
+            "labels-half",
+            (one_hot + one_hot[partner]) / 2,
+            _("The labels are shared half and half, and the images by `lam`."),
+        ),
+        (
+            "labels-hard",
+            torch.eye(10)[torch.where(lam > 0.5, y, y[partner])],
+            _("Each image has the label of the nearer end. Its share was asked for."),
+        ),
+        ("labels-lost", written, lost),
+        ("labels-lost", other_first, lost),
+    ]
+
+
+def _solve_images(
+    model: Any, x: Tensor, partner: Tensor, share: Tensor
+) -> tuple[Tensor, list[Mistake]]:
+    """Give the right images, and those of likely mistakes."""
+    mu = model.encode(x).mu
+    z = share * mu + (1 - share) * mu[partner]
+
+    def mean(code: Tensor) -> Tensor:
+        return model.likelihood.mean(model.decode(code))
+
+    def mixed(share: Tensor) -> Tensor:
+        return mean(share * mu + (1 - share) * mu[partner])
+
+    pixels = share * x + (1 - share) * x[partner]
+    ends = share * mean(mu) + (1 - share) * mean(mu)[partner]
+    return mean(z), [
+        ("pixels", pixels, _("These are mixed pixels. Mix the codes, and decode.")),
+        (
+            "ends",
+            ends,
+            _("You decode both ends and mix the pictures. Mix the codes first, then decode once."),
+        ),
+        (
+            "encoded-late",
+            mean(model.encode(pixels).mu),
+            _("You mix pixels, then encode. Encode both ends first, then mix their codes."),
+        ),
+        (
+            "turned",
+            mixed(1 - share),
+            _("`lam` is the share of `x`, and 1 - lam that of its partner."),
+        ),
+        *(
+            (
+                "folded",
+                mixed(folded),
+                _("`lam` is the share of `x`, be it above or below a half."),
+            )
+            for folded in (torch.minimum(share, 1 - share), torch.maximum(share, 1 - share))
+        ),
+        (
+            "logits",
+            model.decode(z),
+            _(
+                "`decode` gives parameters, logits for this likelihood; the picture is "
+                "`model.likelihood.mean` of them."
+            ),
+        ),
+        (
+            "sigmoid",
+            model.decode(z).sigmoid(),
+            _(
+                "A sigmoid is the mean of some likelihoods; this model has another one. What "
+                "gives the mean for any of them?"
+            ),
+        ),
+        (
+            "no-circuit",
+            model.likelihood.mean(model.decoder(z)),
+            _("`model.decoder` alone leaves out the circuit: use `model.decode`."),
+        ),
+        ("no-mix", mean(mu), _("These are the reconstructions of `x`: nothing is mixed.")),
+    ]
