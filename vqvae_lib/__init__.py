@@ -8,7 +8,7 @@ from vqvae_lib.autoencoder import (
     mlp_autoencoder,
     squared_error,
 )
-from vqvae_lib.bounds import PPCA, elbo, gaussian_kl, importance_bound, ppca
+from vqvae_lib.bounds import elbo, gaussian_kl, importance_bound
 from vqvae_lib.data import (
     ImageData,
     TableData,
@@ -25,17 +25,13 @@ from vqvae_lib.linear_gaussian import PCA, FullGaussian, ProbabilisticPCA
 from vqvae_lib.metrics import (
     active_units,
     intrinsic_dimension,
-    kid,
     knn_accuracy,
     linear_probe_accuracy,
     mmd2,
     mse,
     nll,
-    pca,
-    pca_floor,
     principal_angles,
     trustworthiness,
-    two_sample_test,
 )
 from vqvae_lib.networks import ConvDecoder, ConvEncoder, mlp
 from vqvae_lib.quantum import Circuit, QuantumLayer
@@ -52,7 +48,6 @@ from vqvae_lib.vqvae import VQVAE
 
 __all__ = [
     "PCA",
-    "PPCA",
     "VAE",
     "VQVAE",
     "Autoencoder",
@@ -87,7 +82,6 @@ __all__ = [
     "gaussian_kl",
     "importance_bound",
     "intrinsic_dimension",
-    "kid",
     "knn_accuracy",
     "linear_probe_accuracy",
     "load_digits",
@@ -100,13 +94,9 @@ __all__ = [
     "mmd2",
     "mse",
     "nll",
-    "pca",
-    "pca_floor",
-    "ppca",
     "principal_angles",
     "random_manifold",
     "reparameterise",
     "squared_error",
     "trustworthiness",
-    "two_sample_test",
 ]

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from vqvae_lib._checks import check_count, check_generator, check_number, check_tensor
 from vqvae_lib.bounds import gaussian_log_prob
-from vqvae_lib.metrics.reconstruction import mse
+from vqvae_lib.metrics import mse
 
 __all__ = ["PCA", "FullGaussian", "ProbabilisticPCA"]
 

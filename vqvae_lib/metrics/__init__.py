@@ -1,39 +1,27 @@
-"""Numbers that say how good a model is: its reconstructions, its code, its likelihood, its samples.
+"""How good is a model? Numbers about reconstructions, codes, whole models and samples.
 
-A metric takes data and gives floats; what it averages over is said in its documentation. Those that
-estimate something with noise come as an `Estimate`, with its error.
+A metric takes data and returns floats; its documentation says what it averages over. One with
+sampling noise returns an `Estimate`, which carries its standard error.
 """
 
-from vqvae_lib.metrics.codes import (
-    IntrinsicDimension,
-    intrinsic_dimension,
-    knn_accuracy,
-    linear_probe_accuracy,
-    principal_angles,
-    trustworthiness,
-)
+from vqvae_lib.metrics.codes import knn_accuracy, linear_probe_accuracy, trustworthiness
 from vqvae_lib.metrics.estimate import Estimate
+from vqvae_lib.metrics.geometry import IntrinsicDimension, intrinsic_dimension, principal_angles
 from vqvae_lib.metrics.models import ActiveUnits, active_units, nll
-from vqvae_lib.metrics.reconstruction import PCA, mse, pca, pca_floor
-from vqvae_lib.metrics.samples import TwoSampleTest, kid, mmd2, two_sample_test
+from vqvae_lib.metrics.reconstruction import mse
+from vqvae_lib.metrics.samples import mmd2
 
 __all__ = [
-    "PCA",
     "ActiveUnits",
     "Estimate",
     "IntrinsicDimension",
-    "TwoSampleTest",
     "active_units",
     "intrinsic_dimension",
-    "kid",
     "knn_accuracy",
     "linear_probe_accuracy",
     "mmd2",
     "mse",
     "nll",
-    "pca",
-    "pca_floor",
     "principal_angles",
     "trustworthiness",
-    "two_sample_test",
 ]

@@ -1,11 +1,12 @@
-"""A number with its error: what the metrics give that are averages."""
+"""A mean with its standard error."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
+
+from vqvae_lib._checks import check_tensor
 
 __all__ = ["Estimate"]
 
@@ -18,9 +19,8 @@ class Estimate(NamedTuple):
     mean
         In the unit of the values.
     standard_error
-        Standard deviation of the values (with one less than their number), divided by the root of
-        their number. It is about the values that were averaged: the function that gives an
-        `Estimate` says which, and what this leaves out.
+        Standard deviation of the values (with N - 1), divided by the square root of N. It tells
+        how far the mean would move with other values of the same kind, and nothing else.
     """
 
     mean: float
@@ -28,7 +28,7 @@ class Estimate(NamedTuple):
 
     @classmethod
     def of(cls, values: Tensor) -> Estimate:
-        """Average independent values, computed in float64.
+        """Average independent values.
 
         Parameters
         ----------
@@ -38,29 +38,21 @@ class Estimate(NamedTuple):
         Returns
         -------
         Estimate
-            Two floats.
+            Computed in float64.
 
         Raises
         ------
         ValueError
-            If the shape is another, there are fewer than two values, or one is not finite.
+            If the shape does not fit, or a value is not finite.
+        TypeError
+            If `values` is not a tensor of floating-point numbers.
 
         Examples
         --------
         >>> Estimate.of(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))  # variance 2.5, N = 5
         Estimate(mean=3.0, standard_error=0.7071067811865476)
         """
-        if values.ndim != 1 or len(values) < 2:
-            raise ValueError(
-                f"values have shape {tuple(values.shape)}: expected (N,) with N of at least 2, "
-                "below which there is no standard error"
-            )
-        wrong = ~values.isfinite()
-        if wrong.any():
-            raise ValueError(
-                f"{int(wrong.sum())} of {len(values)} values are nan or inf: expected finite ones"
-            )
-        values = values.detach().to("cpu", torch.float64)
+        values = check_tensor("values", values, ("N",), least=2, finite=True).detach().double()
         return cls(values.mean().item(), values.std().item() / len(values) ** 0.5)
 
     def __str__(self) -> str:
