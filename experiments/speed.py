@@ -231,7 +231,7 @@ def vae_step(n: int, B: int, bottleneck: torch.nn.Module) -> Callable[[], None]:
 
 def vae_share(n: int, B: int) -> dict[str, float]:
     """Milliseconds of a whole training step, and what part of it goes when the circuit goes."""
-    layer = vq.QuantumLayer(Circuit(n, 2 * n), generator=torch.Generator().manual_seed(0))
+    layer = vq.QuantumLayer(Circuit(n), generator=torch.Generator().manual_seed(0))
     whole, without = vae_step(n, B, layer), vae_step(n, B, torch.nn.Identity())
     pairs = [(seconds(whole), seconds(without)) for _ in range(110)][10:]
     share = 1 - statistics.median(b / a for a, b in pairs)
@@ -247,7 +247,7 @@ def light_cone_growth(budget: float) -> dict[str, float]:
 
     ways = {}
     for n in (10, 20, 50, 100, 200, 500, 1000):
-        circuit = Circuit(n, 2 * n)
+        circuit = Circuit(n)
         ways[str(n)] = torch_step(LightCone(circuit), *problem(circuit, 64))
         ways[str(n)]()
     return interleaved(ways, budget)
@@ -314,7 +314,7 @@ def start_times() -> dict[str, float]:
 def circuits(n: int, L: int, reupload: bool) -> dict[str, Circuit]:
     """Build the course's circuit, with the entangler that has no light cones, and PennyLane's."""
     return {
-        "course, ring": Circuit(n, 2 * n, entangler="ring", space_layers=L, reupload=reupload),
+        "course, ring": Circuit(n, entangler="ring", space_layers=L, reupload=reupload),
         "template": Circuit.strongly_entangling(n, L, reupload=reupload),
     }
 

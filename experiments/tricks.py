@@ -63,7 +63,7 @@ SIZES = [(8, 3, 128), (12, 3, 32)]  # n, L, B
 
 def circuit_of(n: int, L: int) -> vq.Circuit:
     """Build the course's circuit, with the entangler that has no light cones."""
-    return vq.Circuit(n, 2 * n, entangler="ring", space_layers=L)
+    return vq.Circuit(n, entangler="ring", space_layers=L)
 
 
 def undo(trick: str | None, folder: Path) -> None:
@@ -120,7 +120,7 @@ def in_the_open(repeats: int) -> dict[str, dict[str, float]]:
         }
         for name, (slow, fast) in pairs.items():
             found.setdefault(name, {})[f"n={n}"] = ratio(slow, fast, repeats)
-    wide = vq.Circuit(16, 32)
+    wide = vq.Circuit(16)
     tensors = problem(wide, 32)
     slow, fast = (Compiled(wide), tensors), (LightCone(wide), tensors)
     found["light cones"] = {"n=16": ratio(slow, fast, repeats)}

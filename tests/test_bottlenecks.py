@@ -11,7 +11,7 @@ from torch import nn
 import vqvae_lib as vq
 from vqvae_lib.bottlenecks import Fourier, Scaled, count_parameters, make_bottleneck
 
-CIRCUIT = vq.Circuit(3, 6, angle_scale=0.3, mirror=True)
+CIRCUIT = vq.Circuit(3, angle_scale=0.3, mirror=True)
 KINDS = ("quantum", "separable", "frozen", "fourier", "mlp", "linear", "tanh", "none")
 
 
@@ -77,12 +77,12 @@ def test_the_separable_twin_is_its_product_formula(embedding):
 
 
 @pytest.mark.parametrize("circuit", [
-    vq.Circuit(3, 3, angle_scale=0.7),
-    vq.Circuit(3, 6, angle_scale=-1.3, entangler="ring"),
-    vq.Circuit(2, 4, initial="zero"),
-    vq.Circuit(2, 2, initial="zero", embedding="RX"),
-    vq.Circuit(2, 2, reupload=True, space_layers=3),
-    vq.Circuit(1, 2, reupload=True),
+    vq.Circuit(3, embedding="RY", angle_scale=0.7),
+    vq.Circuit(3, angle_scale=-1.3, entangler="ring"),
+    vq.Circuit(2, initial="zero"),
+    vq.Circuit(2, initial="zero", embedding="RX"),
+    vq.Circuit(2, embedding="RY", reupload=True, space_layers=3),
+    vq.Circuit(1, reupload=True),
 ], ids=str)  # fmt: skip
 def test_fourier_functions_hold_every_feature_of_the_circuit(circuit):
     """Fitted on some points, equal on others: the claim of Schuld, Sweke and Meyer."""
@@ -95,7 +95,7 @@ def test_fourier_functions_hold_every_feature_of_the_circuit(circuit):
 
 
 def test_too_many_functions_are_cut_short_at_the_simplest():
-    circuit = vq.Circuit(3, 3, mirror=True, readout="Z")
+    circuit = vq.Circuit(3, embedding="RY", mirror=True, readout="Z")
     fourier = Fourier(vq.QuantumLayer(circuit, init="identity"), max_functions=7)
     assert not fourier.exact
     assert fourier.choice.count_nonzero(1).tolist() == [0, 1, 1, 1, 1, 1, 1]
@@ -105,7 +105,7 @@ def test_too_many_functions_are_cut_short_at_the_simplest():
 
 
 def test_fourier_functions_are_the_products():
-    fourier = Fourier(vq.QuantumLayer(vq.Circuit(2, 2, angle_scale=0.5)))
+    fourier = Fourier(vq.QuantumLayer(vq.Circuit(2, embedding="RY", angle_scale=0.5)))
     z = latent(4, 2)
     t = 0.5 * z.numpy()
     one_qubit = [np.ones_like(t), np.cos(t), np.sin(t)]
@@ -121,7 +121,7 @@ def test_fourier_functions_are_the_products():
 
 def test_mlp_has_about_as_many_numbers_as_the_circuit_has_angles():
     for n in (4, 10):
-        circuit = vq.Circuit(n, 2 * n)
+        circuit = vq.Circuit(n)
         mlp = make_bottleneck("mlp", circuit)
         count = sum(p.numel() for p in mlp.parameters())
         width = 4 * n + 1  # one hidden unit more or less
@@ -144,7 +144,7 @@ def test_tanh_is_torch_s():
 @pytest.mark.parametrize("kind", ["tanh", "none"])
 def test_what_keeps_the_number_of_coordinates_says_so(kind):
     with pytest.raises(ValueError, match=f"bottleneck='{kind}' gives as many .* 6, .* 3 features"):
-        make_bottleneck(kind, vq.Circuit(3, 6, readout="Z"))
+        make_bottleneck(kind, vq.Circuit(3, readout="Z"))
 
 
 def test_an_unknown_kind_is_refused():
@@ -176,7 +176,7 @@ def test_a_small_effect_is_one():
 def test_angles_without_effect_do_not_count():
     """One qubit read out in Z: of Rot = RZ RY RZ the last RZ does nothing, so 2 of 3 remain."""
     layer = vq.QuantumLayer(
-        vq.Circuit(1, 1, entangler="none", space_layers=0, readout="Z"), init="random",
+        vq.Circuit(1, embedding="RY", entangler="none", space_layers=0, readout="Z"), init="random",
         generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
     assert count_parameters(layer, latent(40, 1).float()) == (3, 2)
@@ -184,7 +184,7 @@ def test_angles_without_effect_do_not_count():
 
 def test_three_rotations_in_a_row_count_as_one():
     """Any number of Rot on one qubit is a rotation of space: three numbers."""
-    circuit = vq.Circuit(1, 2, entangler="none", space_layers=4)
+    circuit = vq.Circuit(1, entangler="none", space_layers=4)
     layer = vq.QuantumLayer(circuit, init="random", generator=torch.Generator().manual_seed(0))
     assert count_parameters(layer, latent(40, 2).float()) == (15, 3)
 

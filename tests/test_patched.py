@@ -24,7 +24,7 @@ def test_each_patch_is_a_circuit_of_its_own_by_pennylane(patches, options):
     width, wide = 6 // patches, circuit.latent_dim // patches
     expected = []
     for p, own in enumerate(layer.layers):
-        part = vq.Circuit(width, wide, **{"angle_scale": 0.7} | options)
+        part = vq.Circuit(width, **{"angle_scale": 0.7} | options)
         assert own.circuit == part
         expected.append(PennyLane(part)(z[:, p * wide : (p + 1) * wide], own.weights))
     with torch.no_grad():
@@ -44,7 +44,7 @@ def test_features_depend_on_their_own_patch_alone():
 
 
 def test_it_has_the_circuit_s_sizes_and_begins_near_the_identity():
-    circuit = vq.Circuit(6, 12, angle_scale=0.3, mirror=True)
+    circuit = vq.Circuit(6, angle_scale=0.3, mirror=True)
     layer = make_bottleneck("patched", circuit, patches=2, init="identity").double()
     assert isinstance(layer, Scaled)
     z = 0.1 * latent()
@@ -107,6 +107,6 @@ def test_what_does_not_fit_is_named(options, said):
 
 
 def test_rows_that_cannot_be_divided_are_named():
-    layer = Patched(vq.Circuit(6, 12), 3)
+    layer = Patched(vq.Circuit(6), 3)
     with pytest.raises(ValueError, match=r"z has shape \(2, 10\): .* a multiple of 3"):
         layer(torch.zeros(2, 10))

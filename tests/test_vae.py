@@ -228,7 +228,7 @@ def test_the_bottleneck_stands_between_code_and_decoder():
 
 def test_a_quantum_layer_is_a_bottleneck():
     torch.manual_seed(0)
-    layer = vq.QuantumLayer(vq.Circuit(2, 4))
+    layer = vq.QuantumLayer(vq.Circuit(2))
     net = vq.mlp_vae(6, 16, 4, vq.Gaussian(), bottleneck=layer, m=4)
     net.loss(draws(5, 6).float(), generator=generator())["loss"].backward()
     assert layer.weights.grad.abs().max() > 0

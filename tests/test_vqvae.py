@@ -179,7 +179,6 @@ def test_a_twin_without_a_circuit_says_so():
         ({"trunk": "conv"}, "trunk='conv' with image_shape=None: expected"),
         ({"image_shape": (3, 3)}, "trunk='mlp' with image_shape=.*: expected"),
         ({"trunk": "conv", "image_shape": (8, 9)}, r"image_shape=\(8, 9\) has 72 .* input_dim=9"),
-        ({"layers": 3}, "layers: no argument of VQVAE or of its Circuit, which takes angle_scale"),
         ({"entangler": "star"}, "entangler='star': expected one of 'ring'"),
         ({"n_classes": 0}, "n_classes=0: expected"),
     ],
@@ -188,6 +187,11 @@ def test_what_does_not_fit_is_refused(options, message):
     arguments = {"input_dim": 9, "hidden_dim": 8, "latent_dim": 5, "n_qubits": 5} | options
     with pytest.raises(ValueError, match=message):
         vq.VQVAE(**arguments)
+
+
+def test_a_misspelt_option_is_named():
+    with pytest.raises(TypeError, match=r"readuot: expected a setting of Circuit: \['angle_scale"):
+        vq.VQVAE(9, 8, 5, 5, readuot="Z")
 
 
 # Elsewhere ----------------------------------------------------------------------------------------
@@ -353,7 +357,7 @@ def changed(path, change):
         (lambda i, t: i.pop("kind"), "holds 'a checkpoint of `fit`': expected"),
         (lambda i, t: i.update(format=9), "has format 9, made with vqvae_lib .*: this version"),
         (lambda i, t: i["settings"].update(hidden_dim=7), "made with vqvae_lib .* does not fit"),
-        (lambda i, t: i["settings"].update(surprise=1), "does not fit: surprise: no argument"),
+        (lambda i, t: i["settings"].update(surprise=1), "does not fit: surprise: expected a setting of Circuit"),
         (lambda i, t: t.pop("bottleneck.layer.weights"), "does not fit: .*Missing key"),
     ],
 )

@@ -177,7 +177,7 @@ class QuantumAutoencoder(nn.Module):
         check_count("layers", layers)
         _check_kept(n_kept, n_qubits, least=1, most=n_qubits - 1)
         circuit = Circuit(
-            n_qubits, n_qubits, entangler=entangler, gate=gate, encoder_layers=0,
+            n_qubits, entangler=entangler, gate=gate, encoder_layers=0,
             space_layers=layers, decoder_layers=0, readout="Z",
         )  # fmt: skip
         self.n_qubits, self.n_kept, self.layers = n_qubits, n_kept, layers

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import os
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -117,7 +117,7 @@ class VQVAE(VAE):
         check_count("input_dim", input_dim)
         check_count("hidden_dim", hidden_dim)
         likelihood = Gaussian() if likelihood is None else likelihood
-        described = _circuit(n_qubits, latent_dim, circuit)
+        described = Circuit.for_latent(latent_dim, n_qubits, **circuit)
         sizes = (input_dim, hidden_dim, latent_dim, described.n_features)
         behind = condition_width(n_classes, condition_dim)
         encoder, decoder = _trunks(trunk, sizes, behind, likelihood, image_shape, activation)
@@ -242,7 +242,11 @@ class VQVAE(VAE):
             "format": _FORMAT,
             "versions": _versions(),
             "settings": self._settings
-            | {"circuit": asdict(self.circuit), "beta": self.beta, "K": self.K},
+            | {
+                "circuit": {"latent_dim": self.d} | asdict(self.circuit),
+                "beta": self.beta,
+                "K": self.K,
+            },
             "likelihood": _describe(self.likelihood),
         }
         write_checkpoint(Path(path), self.state_dict(), info)
@@ -298,22 +302,6 @@ class VQVAE(VAE):
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{path}, made with {made_with}, does not fit: {error}") from error
         return model.eval()
-
-
-def _circuit(n_qubits: int, latent_dim: int, options: dict[str, Any]) -> Circuit:
-    """Describe the circuit, by the course's settings where `options` are silent."""
-    known = {field.name for field in fields(Circuit)} - {"n_qubits", "latent_dim"}
-    if unknown := sorted(set(options) - known):
-        raise ValueError(
-            f"{', '.join(unknown)}: no argument of VQVAE or of its Circuit, which takes "
-            f"{', '.join(sorted(known))}"
-        )
-    given = {"angle_scale": 0.3, "readout": "Z" if latent_dim == n_qubits else "ZX"} | options
-    if "mirror" not in given:
-        plain = Circuit(n_qubits, latent_dim, **given)
-        layers = plain.encoder_layers + plain.space_layers + plain.decoder_layers
-        given["mirror"] = layers % 2 == 0 and not plain.reupload
-    return Circuit(n_qubits, latent_dim, **given)
 
 
 def _trunks(

@@ -199,7 +199,7 @@ def test_texts_say_what_is_fixed(opened, show):
     assert caption.inner_text() == (
         "Feature ⟨Z₁⟩ while z₁ runs through one period. The other coordinates stay at 0.4, −0.8."
     )
-    circuit = Circuit(1, 1, angle_scale=0.5)
+    circuit = Circuit(1, embedding="RY", angle_scale=0.5)
     page = show(FourierCircuit({"one": circuit}, alt="A curve.", feature=1)).page
     assert page.locator(".vq-plots p").first.inner_text() == (
         "Feature ⟨X₀⟩ while z₀ runs through one period. The period is 2π/a, with a\xa0=\xa00.5."

@@ -30,7 +30,7 @@ CELLS = {
     "verdict": "from vqvae_lib.course.exercises import check\ncheck.ex_01_1(...)",
     "sphere": "sphere = BlochSphere(alt='A sphere.', gates=[('H', 0)])\nsphere",
     "pair": "pair = TwoQubits(alt='Two qubits.')\npair",
-    "fourier": "circuit = vq.Circuit(2, 2, entangler='ring', readout='Z')\n"
+    "fourier": "circuit = vq.Circuit(2, embedding='RY', entangler='ring', readout='Z')\n"
     "fourier = FourierCircuit({'once': circuit}, alt='A curve.')\nfourier",
     "compression": "states = vq.amplitude_states(torch.rand(50, 64))\n"
     "compression = Compression(states, states[:4], image_shape=(8, 8), alt='Digits.', kept=3)\n"

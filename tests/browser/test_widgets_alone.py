@@ -57,7 +57,7 @@ def hole():
 
 def figures():
     """Each figure, by the name of its kind."""
-    twice = vq.Circuit(2, 2, entangler="ring", readout="Z", reupload=True)
+    twice = vq.Circuit(2, embedding="RY", entangler="ring", readout="Z", reupload=True)
     return {
         "compression": Compression(
             DIGITS, DIGITS[:8], image_shape=(8, 8), alt="Digits and what is left of them."

@@ -137,6 +137,6 @@ def problem(c, B, seed, dtype=torch.float64):
 
 
 assert {f.name for f in fields(Circuit)} == {
-    "n_qubits", "latent_dim", "initial", "embedding", "angle_scale", "entangler", "gate",
+    "n_qubits", "initial", "embedding", "angle_scale", "entangler", "gate",
     "encoder_layers", "space_layers", "decoder_layers", "reupload", "readout", "mirror",
 }, "a new option of Circuit has to be drawn in `circuits`"  # fmt: skip

@@ -82,9 +82,9 @@ def test_pennylanes_template_is_one_of_the_settings(n, L, reupload):
 
 
 GRADCHECKED = [
-    Circuit(3, 6),
-    Circuit(3, 3, "zero", "RX", reupload=True, entangler="ring", readout="Z"),
-    Circuit(2, 4, reupload=True, gate="CZ", decoder_layers=0),
+    Circuit(3),
+    Circuit(3, initial="zero", embedding="RX", reupload=True, entangler="ring", readout="Z"),
+    Circuit(2, reupload=True, gate="CZ", decoder_layers=0),
 ]
 
 
@@ -99,7 +99,7 @@ def test_gradients_are_those_of_finite_differences(make, circuit):
 @pytest.mark.parametrize("make", FAST.values(), ids=FAST)
 def test_parameter_shift_is_the_adjoint_gradient(make):
     """∂o/∂t = (o(t + π/2) - o(t - π/2))/2 for each angle, one Rot at a time."""
-    backend = make(Circuit(4, 8, entangler="ring"))
+    backend = make(Circuit(4, entangler="ring"))
     z, weights, seeds = problem(backend.circuit, 3, 1)
     _, _, gradient = with_gradients(backend, z, weights, seeds)
     for index in torch.cartesian_prod(*(torch.arange(k) for k in weights.shape)):
@@ -111,7 +111,7 @@ def test_parameter_shift_is_the_adjoint_gradient(make):
 
 
 def test_parameter_shift_on_a_device_is_backpropagation():
-    circuit = Circuit(2, 4)
+    circuit = Circuit(2)
     z, weights, seeds = problem(circuit, 2, 3)
     shifted = with_gradients(PennyLane(circuit, diff_method="parameter-shift"), z, weights, seeds)
     assert_close(shifted, with_gradients(StateVector(circuit), z, weights, seeds), 1e-12)

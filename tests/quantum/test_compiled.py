@@ -20,7 +20,7 @@ from vqvae_lib.quantum import LightCone, StateVector
 from vqvae_lib.quantum.compiled import Compiled, release_scratch, resources, warm_up
 
 # Wide and deep enough for several threads.
-LARGE = Circuit(9, 18, entangler="ring", reupload=True, space_layers=3)
+LARGE = Circuit(9, entangler="ring", reupload=True, space_layers=3)
 
 
 def digest(backend, B=128):
@@ -44,7 +44,7 @@ def test_bits_depend_neither_on_threads_nor_on_the_run(make, threads, monkeypatc
         "vqvae_lib.quantum.compiled.engine.run",
         lambda kernel, n, *args: (used.append(n), run(kernel, n, *args)),
     )
-    backend = make(LARGE if make is Compiled else Circuit(40, 80))
+    backend = make(LARGE if make is Compiled else Circuit(40))
     digests = set()
     for count in (1, 2, 3, 8, 1):
         threads(count)
@@ -68,7 +68,7 @@ def test_bits_are_those_of_another_process():
 def test_bits_are_the_same_fresh_from_the_compiler_and_from_disk(tmp_path):
     code = (
         "from tests.quantum.test_compiled import *; torch.set_num_threads(1);"
-        "print(digest(Compiled(Circuit(3, 6, reupload=True)), B=9))"
+        "print(digest(Compiled(Circuit(3, reupload=True)), B=9))"
     )
     root = Path(vqvae_lib.__file__).parents[1]
     cache = dict(os.environ, NUMBA_CACHE_DIR=str(tmp_path))
@@ -117,7 +117,7 @@ def test_a_forked_child_computes_too(threads):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_qubit_stays_pure_through_a_hundred_layers(dtype):
     """⟨X⟩² + ⟨Y⟩² + ⟨Z⟩² = 1; a last Rot(-π/2, 0, 0) turns ⟨Y⟩ to where ⟨X⟩ is read."""
-    circuit = Circuit(1, 2, space_layers=100, reupload=True)
+    circuit = Circuit(1, space_layers=100, reupload=True)
     z, weights, _ = problem(circuit, 5, 0, dtype)
     weights[-1] = 0
     turned = weights.clone()
@@ -131,7 +131,7 @@ def test_a_qubit_stays_pure_through_a_hundred_layers(dtype):
 @pytest.mark.parametrize("entangler", ["ring", "brickwork", "none"])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_nan_stays_with_its_sample(bad, entangler):
-    circuit = Circuit(4, 8, entangler=entangler, reupload=True)
+    circuit = Circuit(4, entangler=entangler, reupload=True)
     z, weights, seeds = problem(circuit, 20, 0, torch.float32)
     good = with_gradients(Compiled(circuit), z, weights, seeds)
     z[7] = bad
@@ -146,7 +146,7 @@ def test_nan_stays_with_its_sample(bad, entangler):
 
 
 def test_weights_may_change_before_the_way_back():
-    circuit = Circuit(3, 6)
+    circuit = Circuit(3)
     z, weights, seeds = problem(circuit, 4, 0)
     wanted = with_gradients(Compiled(circuit), z, weights, seeds)
     z.requires_grad_()
@@ -158,16 +158,16 @@ def test_weights_may_change_before_the_way_back():
 
 
 def test_the_way_back_can_be_taken_twice():
-    z, weights, _ = problem(Circuit(3, 6), 4, 0)
+    z, weights, _ = problem(Circuit(3), 4, 0)
     weights.requires_grad_()
-    o = Compiled(Circuit(3, 6))(z, weights).sum()
+    o = Compiled(Circuit(3))(z, weights).sum()
     first = torch.autograd.grad(o, weights, retain_graph=True)
     assert torch.equal(*first, *torch.autograd.grad(o, weights))
 
 
 @pytest.mark.parametrize("make", [Compiled, LightCone])
 def test_a_second_derivative_is_refused_and_the_reference_has_it(make):
-    circuit = Circuit(2, 4)
+    circuit = Circuit(2)
     z, weights, _ = problem(circuit, 2, 0)
     z.requires_grad_()
     for by_weights in (False, True):
@@ -209,7 +209,7 @@ def test_scratch_is_kept_within_its_cap_used_again_and_released():
 
 def test_memory_goes_back_when_the_graph_goes():
     release_scratch()
-    circuit = Circuit(10, 20)
+    circuit = Circuit(10)
     z, weights, _ = problem(circuit, 16, 0)
     o = Compiled(circuit)(z, weights.requires_grad_())
     kept = 16 * (2**10 * 16 + 3 * 10 * 8)  # bytes of 16 states in complex128, and Bloch vectors
@@ -232,7 +232,7 @@ def test_without_gradients_no_state_is_kept(mode):
     held = []
     for B in (16, 256):
         release_scratch()
-        layer = QuantumLayer(Circuit(8, 16), "compiled")
+        layer = QuantumLayer(Circuit(8), "compiled")
         with mode():
             layer(torch.randn(B, 16))
         held.append(resources.scratch.held)
@@ -244,7 +244,7 @@ def test_memory_is_constant_in_depth():
     kept = []
     for layers in (2, 40):
         release_scratch()
-        circuit = Circuit(10, 20, space_layers=layers)
+        circuit = Circuit(10, space_layers=layers)
         z, weights, _ = problem(circuit, 16, 0)
         o = Compiled(circuit)(z, weights.requires_grad_())
         before = resources.scratch.held
@@ -262,14 +262,14 @@ from vqvae_lib import Circuit, QuantumLayer
 with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always")
     torch.manual_seed(0)
-    circuit = Circuit(4, 8)
+    circuit = Circuit(4)
     layers = [QuantumLayer(circuit, name) for name in ("auto", "compiled", "light_cone")]
     z = torch.randn(3, 8)
     for layer in layers:
         layer.weights = layers[0].weights
         layer(z).sum().backward()
     assert torch.allclose(layers[0](z), layers[0].to_backend("statevector")(z), atol=1e-6)
-    QuantumLayer(Circuit(40, 80))(torch.zeros(1, 80))
+    QuantumLayer(Circuit(40))(torch.zeros(1, 80))
 print(len([w for w in told if "pip install numba" in str(w.message)]), *layers)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -351,7 +351,7 @@ def test_a_compilation_that_fails_is_tried_again(monkeypatch):
 def test_gradients_train_a_layer_to_what_it_can_represent():
     """Learn the features of the same circuit with other weights: the loss falls to nothing."""
     g = torch.Generator().manual_seed(0)
-    circuit = Circuit(2, 4)
+    circuit = Circuit(2)
     teacher, student = (QuantumLayer(circuit, generator=g) for _ in range(2))
     z = torch.randn(200, 4, generator=g)
     target = teacher(z).detach()

@@ -12,11 +12,11 @@ from vqvae_lib.quantum.pennylane_backend import quantum_function
 from vqvae_lib.quantum.statevector import bloch_vectors, entanglement_entropy
 
 CIRCUITS = [
-    vq.Circuit(3, 6),
-    vq.Circuit(3, 3, initial="zero", embedding="RX", entangler="ring", gate="CZ", readout="Z"),
-    vq.Circuit(2, 4, entangler="none", space_layers=0),
-    vq.Circuit(4, 4, reupload=True, space_layers=3),
-    vq.Circuit(4, 8, mirror=True, decoder_layers=3),
+    vq.Circuit(3),
+    vq.Circuit(3, initial="zero", embedding="RX", entangler="ring", gate="CZ", readout="Z"),
+    vq.Circuit(2, entangler="none", space_layers=0),
+    vq.Circuit(4, embedding="RY", reupload=True, space_layers=3),
+    vq.Circuit(4, mirror=True, decoder_layers=3),
 ]
 
 
@@ -86,7 +86,7 @@ def test_their_drawings_make_up_the_whole_s(parts):
 
 
 def test_they_say_what_they_are():
-    layer = vq.QuantumLayer(vq.Circuit(3, 6))
+    layer = vq.QuantumLayer(vq.Circuit(3))
     assert (
         repr(QuantumSpace(layer))
         == "quantum space 2 x (Rot on each qubit, brickwork layer of CNOT)"
@@ -104,13 +104,13 @@ def test_they_say_what_they_are():
     ],
 )
 def test_what_does_not_fit_is_refused(call, message):
-    layer = vq.QuantumLayer(vq.Circuit(3, 6))
+    layer = vq.QuantumLayer(vq.Circuit(3))
     with pytest.raises(ValueError, match=message):
         call(QuantumEncoder(layer), QuantumSpace(layer), QuantumDecoder(layer))
 
 
 def test_re_uploading_asks_for_z():
-    layer = vq.QuantumLayer(vq.Circuit(2, 2, reupload=True))
+    layer = vq.QuantumLayer(vq.Circuit(2, embedding="RY", reupload=True))
     state = QuantumEncoder(layer)(torch.zeros(3, 2))
     with pytest.raises(ValueError, match="z is missing: with reupload=True"):
         QuantumSpace(layer)(state)
@@ -119,7 +119,7 @@ def test_re_uploading_asks_for_z():
 
 
 def test_fifty_qubits_have_no_state_that_fits():
-    layer = vq.QuantumLayer(vq.Circuit(50, 100))
+    layer = vq.QuantumLayer(vq.Circuit(50))
     with pytest.raises(ValueError, match=r"n_qubits=50 needs .* GB .*light_cone"):
         QuantumEncoder(layer)(torch.zeros(1, 100))
 

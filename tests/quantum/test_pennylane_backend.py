@@ -11,7 +11,7 @@ from tests.quantum.oracle import problem
 from vqvae_lib import Circuit, QuantumLayer
 from vqvae_lib.quantum import PennyLane, StateVector, draw
 
-CIRCUIT = Circuit(3, 6)
+CIRCUIT = Circuit(3)
 
 
 def test_shots_scatter_around_the_exact_value_by_the_known_variance():
@@ -43,7 +43,7 @@ def test_shots_are_owned_by_their_seed():
 
 
 def test_shots_train_by_parameter_shift():
-    layer = QuantumLayer(Circuit(1, 2), "pennylane", shots=2000, seed=3)
+    layer = QuantumLayer(Circuit(1), "pennylane", shots=2000, seed=3)
     exact = layer.to_backend("statevector")
     z = torch.tensor([[0.4, -0.3]])
     noisy = torch.autograd.grad(layer(z).sum(), layer.weights)[0]
@@ -53,7 +53,9 @@ def test_shots_train_by_parameter_shift():
 
 def test_noise_shrinks_what_is_measured():
     """Depolarising a qubit by p before it is read multiplies its features by 1 - 4p/3."""
-    circuit = Circuit(2, 2, "zero", entangler="none", space_layers=0, readout="Z")
+    circuit = Circuit(
+        2, initial="zero", embedding="RY", entangler="none", space_layers=0, readout="Z"
+    )
     p = 0.1
     after_rot = qml.NoiseModel(
         {qml.noise.op_eq(qml.Rot): qml.noise.partial_wires(qml.DepolarizingChannel, p)}
@@ -83,7 +85,7 @@ def test_it_pickles_and_begins_anew(options):
 
 
 def test_drawing_is_pennylanes():
-    said = draw(Circuit(3, 6, gate="CZ"))
+    said = draw(Circuit(3, gate="CZ"))
     assert said.count("H") == 3
     assert said.count("Rot") == 9
     assert "<X>" in said

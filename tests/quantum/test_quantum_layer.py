@@ -15,7 +15,7 @@ from vqvae_lib import Circuit, QuantumLayer
 from vqvae_lib.quantum import LightCone, PennyLane, StateVector, backends
 from vqvae_lib.quantum.layer import initial_weights
 
-CIRCUIT = Circuit(4, 8, mirror=True)
+CIRCUIT = Circuit(4, mirror=True)
 EXACT = ("auto", "statevector", "compiled", "light_cone", "pennylane")
 
 
@@ -165,7 +165,7 @@ def test_processes_of_joblib(layer, z):
 
 def test_random_weights_are_uniform_angles():
     weights = initial_weights(
-        Circuit(50, 100, space_layers=20), "random", generator=torch.Generator().manual_seed(0)
+        Circuit(50, space_layers=20), "random", generator=torch.Generator().manual_seed(0)
     )
     assert 0 <= weights.min() < 0.02
     assert 2 * torch.pi - 0.02 < weights.max() < 2 * torch.pi
@@ -203,7 +203,7 @@ def test_the_identity_start_hands_the_code_on(options, features, cancel):
 
 def test_a_chart_has_a_slope_in_every_coordinate():
     """A chart reads the code to first order; random weights scramble it."""
-    circuit = Circuit(4, 8, mirror=True)
+    circuit = Circuit(4, mirror=True)
 
     def slope(init, seed):
         generator = torch.Generator().manual_seed(seed)
@@ -222,7 +222,7 @@ def test_the_default_is_a_chart_where_there_is_one():
     assert QuantumLayer(CIRCUIT, generator=generator).weights[:-1].abs().max() < 0.5
     last = QuantumLayer(CIRCUIT, generator=generator).weights[-1]
     assert (last - torch.tensor([-torch.pi / 2, 0, 0])).abs().max() < 0.5
-    for scrambling in (Circuit.strongly_entangling(4, 2), Circuit(4, 8)):
+    for scrambling in (Circuit.strongly_entangling(4, 2), Circuit(4)):
         assert QuantumLayer(scrambling, generator=generator).weights.max() > 5
 
 
@@ -272,23 +272,23 @@ def test_a_device_without_kernels_is_named():
         ({"backend": None}, TypeError, "backend=None: expected a name or a function"),
         ({"backend": "auto", "shots": 5}, ValueError, "takes no options: got ['shots']"),
         (
-            {"backend": StateVector(Circuit(4, 4))},
+            {"backend": StateVector(Circuit(4, embedding="RY"))},
             ValueError,
             "4 latent coordinates -> 8 features",
         ),
         ({"init": "zeros"}, ValueError, "init='zeros': expected one of 'chart', 'identity'"),
         (
-            {"circuit": Circuit(4, 8), "init": "identity"},
+            {"circuit": Circuit(4), "init": "identity"},
             ValueError,
             "its entangling layers do not cancel",
         ),
         (
-            {"circuit": Circuit(4, 8, decoder_layers=0), "init": "chart"},
+            {"circuit": Circuit(4, decoder_layers=0), "init": "chart"},
             ValueError,
             "without a quantum decoder, no rotation comes last",
         ),
         (
-            {"circuit": Circuit(4, 8, "zero", mirror=True), "init": "identity"},
+            {"circuit": Circuit(4, initial="zero", mirror=True), "init": "identity"},
             ValueError,
             "the second coordinate has no slope there",
         ),
@@ -303,16 +303,16 @@ def test_bad_arguments_are_named(arguments, error, told):
 def test_too_many_qubits_are_told_in_gigabytes(name):
     # 2**40 amplitudes of 8 bytes.
     with pytest.raises(ValueError, match=r"n_qubits=40 needs 8,796 GB .*entangler='brickwork'"):
-        QuantumLayer(Circuit(40, 80, entangler="ring"), name)
+        QuantumLayer(Circuit(40, entangler="ring"), name)
     if name != "auto":
         with pytest.raises(ValueError, match=r"backend='light_cone' computes this circuit from 8"):
-            QuantumLayer(Circuit(40, 80), name)
+            QuantumLayer(Circuit(40), name)
 
 
 def test_too_many_samples_are_told_before_they_fill_the_memory(monkeypatch):
     monkeypatch.setattr("vqvae_lib.quantum._checks._memory_gigabytes", lambda: 0.2)
     for name in ("statevector", "compiled"):
-        layer = make_layer(name, Circuit(14, 28, entangler="ring"))
+        layer = make_layer(name, Circuit(14, entangler="ring"))
         with pytest.raises(ValueError, match="Give it fewer samples at a time"):
             layer(torch.zeros(2000, 28))
 

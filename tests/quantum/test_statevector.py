@@ -81,7 +81,7 @@ def test_expectations_are_quadratic_forms(qubit):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_norm_survives_a_hundred_layers(dtype):
-    circuit = Circuit(5, 10, space_layers=100, reupload=True)
+    circuit = Circuit(5, space_layers=100, reupload=True)
     z, weights, _ = problem(circuit, 3, 0, dtype)
     operations = circuit.operations()
     rotations = 5 * sum(3 * isinstance(o, Rotate) + 2 * isinstance(o, Embed) for o in operations)
@@ -99,7 +99,9 @@ def test_the_uniform_superposition_has_an_amplitude_for_each_of_all_basis_states
 
 def test_second_derivatives_hold_where_amplitudes_vanish():
     """⟨Z⟩ = cos t at t = 0, where the amplitude of |1⟩ is exactly zero."""
-    circuit = Circuit(1, 1, "zero", encoder_layers=0, space_layers=0, readout="Z")
+    circuit = Circuit(
+        1, initial="zero", embedding="RY", encoder_layers=0, space_layers=0, readout="Z"
+    )
     weights = torch.zeros(circuit.weight_shape, dtype=torch.float64)
     hessian = torch.autograd.functional.hessian(
         lambda z: sv.StateVector(circuit)(z[None], weights).sum(), torch.zeros(1).double()
@@ -108,14 +110,14 @@ def test_second_derivatives_hold_where_amplitudes_vanish():
 
 
 def test_it_has_second_derivatives():
-    backend = sv.StateVector(Circuit(2, 4))
+    backend = sv.StateVector(Circuit(2))
     z = torch.randn(1, 4, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(backend.circuit.weight_shape, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(backend, (z, weights), atol=1e-6)
 
 
 def test_each_sample_may_have_its_own_weights():
-    circuit = Circuit(3, 6, entangler="ring")
+    circuit = Circuit(3, entangler="ring")
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(4, 6, generator=generator, dtype=torch.float64)
     L, n, _ = circuit.weight_shape

@@ -1,6 +1,6 @@
 r"""The circuit as pure data: the one description from which every backend works.
 
-A circuit turns a latent vector z into m features o, in five steps that carry the names of the
+A circuit turns a latent vector z into m features o, in five stages that carry the names of the
 course (:math:`|\psi(z)\rangle = V\,U\,S(z)\,|\text{initial}\rangle`):
 
 ==================  =======================================================================
@@ -12,28 +12,44 @@ quantum decoder V   `decoder_layers` times: an entangling layer, a Rot gate on e
 readout             ⟨Z_i⟩ of every qubit, or ⟨Z_i⟩ and ⟨X_i⟩
 ==================  =======================================================================
 
-`Circuit.operations` spells this out gate by gate, as a list of three kinds of operation. All
-backends read that list and nothing else, which is why they agree.
+`Circuit.operations` spells this out as a list of three kinds of operation, each of which says all
+there is to know about itself. Every backend reads that same list, which is why they agree.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-__all__ = ["Circuit", "Embed", "Entangle", "Rotate"]
+from vqvae_lib._checks import check_choice, check_count, check_flag, check_number
+
+__all__ = ["Circuit", "Embed", "Entangle", "Operation", "Part", "Rotate"]
 
 Initial = Literal["superposition", "zero"]
 Embedding = Literal["RY", "RX", "RY+RZ"]
 Entangler = Literal["ring", "brickwork", "none"]
 Gate = Literal["CNOT", "CZ"]
 Readout = Literal["Z", "ZX"]
+Part = Literal["encoder", "space", "decoder"]
 
 
 @dataclass(frozen=True)
 class Embed:
-    """The rotations of the embedding, by the angles a·z, on every qubit."""
+    """Turn every qubit by its own latent coordinates, one after the other.
+
+    Attributes
+    ----------
+    gates
+        The rotations, such as ("RY", "RZ"); with k of them, qubit i takes the coordinates
+        z[k·i], …, z[k·i + k - 1].
+    scale
+        The scale a: the angles are a·z, in radians.
+    """
+
+    gates: tuple[str, ...]
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -45,60 +61,76 @@ class Rotate:
 
 @dataclass(frozen=True)
 class Entangle:
-    """Two-qubit gates on `pairs`, in this order; the first of a pair is the control."""
+    """A two-qubit gate on each of `pairs`, in this order; the first of a pair is the control."""
 
     pairs: tuple[tuple[int, int], ...]
+    gate: Gate = "CNOT"
+
+    def inverse(self) -> Entangle:
+        """Undo this layer: CNOT and CZ are their own inverses, so reverse the order."""
+        return Entangle(self.pairs[::-1], self.gate)
 
 
 Operation = Embed | Rotate | Entangle
 
 
 @dataclass(frozen=True)
+class _Slot:
+    """A place for an entangling layer; a ring put there joins each qubit i to i + reach."""
+
+    reach: int
+
+
+@dataclass(frozen=True)
 class Circuit:
     """A parametrised circuit from latent vectors to features.
+
+    Two circuits with the same settings are equal. `dataclasses.replace` makes a variant, and
+    `Circuit.for_latent` the one that the course recommends for a latent space.
 
     Parameters
     ----------
     n_qubits
-        Number of qubits n.
-    latent_dim
-        Latent dimension d: n (one angle a qubit) or 2n (two). None: what `embedding` takes.
+        Number n of qubits.
     initial
         "superposition" for the uniform superposition, "zero" for all qubits 0.
     embedding
-        "RY" or "RX" (d = n), or "RY+RZ" (d = 2n: qubit i turns by z[2i], then by z[2i + 1]).
-        None: "RY" or "RY+RZ", whichever fits `latent_dim`.
+        "RY+RZ" (latent dimension 2n: qubit i turns by z[2i], then by z[2i + 1]), or "RY" or "RX"
+        (latent dimension n).
     angle_scale
         The scale a; qubits turn by the angle a·z, in radians.
     entangler
-        One entangling layer is, for "ring", a gate from every qubit i to qubit i + r, with the
-        ranges r of PennyLane's StronglyEntanglingLayers: 1, 2, …, n - 1, 1, … from layer to
-        layer, counted through space and decoder; the encoder's have r = 1. For "brickwork", one
-        sublayer of gates between neighbours, on even pairs (0,1), (2,3), … and on odd pairs
-        (1,2), (3,4), … in turn, counted from the encoder's. For "none", nothing.
+        What one entangling layer is:
+
+        - "brickwork": gates between neighbours, on the even pairs (0,1), (2,3), … and on the odd
+          pairs (1,2), (3,4), … in turn, counted from the encoder's first layer.
+        - "ring": a gate from every qubit i to qubit i + r. The range r is that of PennyLane's
+          StronglyEntanglingLayers, 1, 2, …, n - 1, 1, … from layer to layer, counted through
+          space and decoder; the encoder's layers have r = 1.
+        - "none": nothing.
     gate
         The entangling gate, "CNOT" or "CZ".
     encoder_layers, space_layers, decoder_layers
-        Layers of the three parts. All three default to the course's circuit: 1, 2, 1.
+        Number of layers in each of the three parts.
     reupload
         Whether the quantum encoder is repeated before every layer of the quantum space.
     readout
         "Z" for the n features ⟨Z_i⟩; "ZX" for 2n, in the order ⟨Z_0⟩, ⟨X_0⟩, ⟨Z_1⟩, …, which is
         the order in which "RY+RZ" takes its coordinates.
     mirror
-        Whether the second half of the entangling layers undoes the first: with all Rot angles
-        zero, only the embedding is left. An initialisation near the identity needs this.
+        Whether the second half of the entangling layers undoes the first, so that with all Rot
+        angles zero only the embedding is left. Starting near the identity needs this.
 
     Raises
     ------
     ValueError
-        If an option is unknown, or options do not go together; the message gives the reason.
+        If an option is unknown or two options exclude each other; the message says why.
 
     Examples
     --------
-    >>> circuit = Circuit(10, 20)
-    >>> circuit.n_features, circuit.weight_shape
-    (20, (3, 10, 3))
+    >>> circuit = Circuit(10)
+    >>> circuit.latent_dim, circuit.n_features, circuit.weight_shape
+    (20, 20, (3, 10, 3))
     >>> print(circuit)
     10 qubits in uniform superposition, 20 latent coordinates -> 20 features
       quantum encoder  RY(1 z[2i]) RZ(1 z[2i+1]) on each qubit, 1 brickwork layer of CNOT
@@ -109,9 +141,9 @@ class Circuit:
     """
 
     n_qubits: int
-    latent_dim: int | None = None
+    _: KW_ONLY
     initial: Initial = "superposition"
-    embedding: Embedding | None = None
+    embedding: Embedding = "RY+RZ"
     angle_scale: float = 1.0
     entangler: Entangler = "brickwork"
     gate: Gate = "CNOT"
@@ -122,94 +154,67 @@ class Circuit:
     readout: Readout = "ZX"
     mirror: bool = False
 
-    def __post_init__(self) -> None:
-        for name, least in (
-            ("n_qubits", 1),
-            ("encoder_layers", 0),
-            ("space_layers", 0),
-            ("decoder_layers", 0),
-        ):
-            value = getattr(self, name)
-            if not _is_whole(value) or value < least:
-                raise ValueError(f"{name}={value!r}: expected a whole number of at least {least}")
-            object.__setattr__(self, name, int(value))
-        for name, options in (
-            ("initial", get_args(Initial)),
-            ("embedding", (None, *get_args(Embedding))),
-            ("entangler", get_args(Entangler)),
-            ("gate", get_args(Gate)),
-            ("readout", get_args(Readout)),
-            ("reupload", (False, True)),
-            ("mirror", (False, True)),
-        ):
-            value = getattr(self, name)
-            if value not in options:
-                listed = ", ".join(repr(option) for option in options)
-                raise ValueError(f"{name}={value!r}: expected one of {listed}")
-        scale = self.angle_scale
-        number = isinstance(scale, int | float) and not isinstance(scale, bool)
-        if not number or not 0 < abs(scale) < float("inf"):
-            raise ValueError(
-                f"angle_scale={scale!r}: expected a finite number, and not 0, with "
-                "which no data would enter the circuit"
-            )
-        object.__setattr__(self, "angle_scale", float(scale))  # also of NumPy's float64
-        self._settle_embedding()
-        self._refuse_impossible()
+    # ------------------------------------------------------------------------- factories
 
-    def _settle_embedding(self) -> None:
-        """Derive `latent_dim` from `embedding` or the reverse, and check that they fit."""
-        n, d, embedding = self.n_qubits, self.latent_dim, self.embedding
-        if d is not None and (not _is_whole(d) or d not in (n, 2 * n)):
-            raise ValueError(
-                f"latent_dim={d!r} does not fit {n} qubits: expected {n} (one angle a qubit) "
-                f"or {2 * n} (two)"
-            )
-        if embedding is None:
-            embedding = "RY+RZ" if d == 2 * n else "RY"
-        expected = 2 * n if embedding == "RY+RZ" else n
-        if d is None:
-            d = expected
-        if d != expected:
-            raise ValueError(
-                f"embedding={embedding!r} takes {expected // n} angle(s) a qubit: expected "
-                f"latent_dim={expected} for {n} qubits, got {d}"
-            )
-        object.__setattr__(self, "embedding", embedding)
-        object.__setattr__(self, "latent_dim", int(d))
+    @classmethod
+    def for_latent(cls, latent_dim: int, n_qubits: int, **options: Any) -> Circuit:
+        """Make the circuit that the course recommends between a VAE's latent space and decoder.
 
-    def _refuse_impossible(self) -> None:
-        if self.embedding == "RX" and self.initial == "superposition":
+        It returns as many features as it takes coordinates: ⟨Z⟩ of each qubit with one coordinate
+        per qubit, ⟨Z⟩ and ⟨X⟩ with two. Angles are scaled by 0.3, so that a latent vector from
+        N(0, 1) stays within a fraction of a turn. And it is mirrored wherever it can be: where the
+        number of entangling layers is even and the data are not re-uploaded.
+
+        Parameters
+        ----------
+        latent_dim
+            Latent dimension d, n (one coordinate per qubit) or 2n (two).
+        n_qubits
+            Number n of qubits.
+        **options
+            Any of `Circuit`'s settings, which then replace the recommended ones.
+
+        Raises
+        ------
+        TypeError
+            If an option is not a setting of `Circuit`.
+        ValueError
+            If the latent dimension does not fit the qubits or the embedding.
+
+        Examples
+        --------
+        >>> Circuit.for_latent(8, 4) == Circuit(4, angle_scale=0.3, mirror=True)
+        True
+        """
+        names = sorted(field.name for field in fields(cls) if field.name != "n_qubits")
+        if unknown := sorted(set(options) - set(names)):
+            raise TypeError(f"{', '.join(unknown)}: expected a setting of Circuit: {names}")
+        n = check_count("n_qubits", n_qubits)
+        if check_count("latent_dim", latent_dim) not in (n, 2 * n):
             raise ValueError(
-                "embedding='RX' does nothing on initial='superposition': H|0⟩ is an eigenstate "
-                "of RX, so that no data would enter there. Use embedding='RY', or initial='zero'"
+                f"latent_dim={latent_dim} does not fit {n} qubits: expected {n} (one coordinate "
+                f"per qubit) or {2 * n} (two)"
             )
-        if self.space_layers + self.decoder_layers == 0:
+        recommended = {
+            "angle_scale": 0.3,
+            "embedding": "RY" if latent_dim == n else "RY+RZ",
+            "readout": "Z" if latent_dim == n else "ZX",
+        }
+        circuit = cls(n, **(recommended | options))
+        if circuit.latent_dim != latent_dim:
             raise ValueError(
-                "space_layers=0 and decoder_layers=0 leave no trainable gate: expected at least "
-                "one layer of either"
+                f"embedding={circuit.embedding!r} on {n} qubits takes {circuit.latent_dim} "
+                f"coordinates: expected latent_dim={circuit.latent_dim}, got {latent_dim}"
             )
-        if self.reupload and self.space_layers == 0:
-            raise ValueError(
-                "reupload=True repeats the quantum encoder before each layer of the quantum "
-                "space, and space_layers=0: expected at least 1"
-            )
-        if self.mirror and self.reupload:
-            raise ValueError(
-                "mirror=True needs reupload=False: entangling layers with a data rotation "
-                "between them do not cancel"
-            )
-        if self.mirror and self._n_entangling % 2:
-            raise ValueError(
-                "mirror=True pairs entangling layers, and encoder_layers + space_layers + "
-                f"decoder_layers = {self._n_entangling} is odd: expected an even sum"
-            )
+        if "mirror" not in options:
+            circuit = replace(circuit, mirror=not circuit._why_not_mirrored)
+        return circuit
 
     @classmethod
     def strongly_entangling(
         cls, n_qubits: int, layers: int, *, angle_scale: float = 1.0, reupload: bool = False
     ) -> Circuit:
-        """PennyLane's AngleEmbedding followed by StronglyEntanglingLayers, read out in Z."""
+        """Make PennyLane's AngleEmbedding followed by StronglyEntanglingLayers, read out in Z."""
         return cls(
             n_qubits,
             initial="zero",
@@ -223,12 +228,78 @@ class Circuit:
             readout="Z",
         )
 
-    # --------------------------------------------------------------------------- sizes
+    # ---------------------------------------------------------------------------- checks
+
+    def __post_init__(self) -> None:
+        settings = {
+            "n_qubits": check_count("n_qubits", self.n_qubits),
+            "initial": check_choice("initial", self.initial, get_args(Initial)),
+            "embedding": check_choice("embedding", self.embedding, get_args(Embedding)),
+            "angle_scale": check_number("angle_scale", self.angle_scale),
+            "entangler": check_choice("entangler", self.entangler, get_args(Entangler)),
+            "gate": check_choice("gate", self.gate, get_args(Gate)),
+            "encoder_layers": check_count("encoder_layers", self.encoder_layers, least=0),
+            "space_layers": check_count("space_layers", self.space_layers, least=0),
+            "decoder_layers": check_count("decoder_layers", self.decoder_layers, least=0),
+            "reupload": check_flag("reupload", self.reupload),
+            "readout": check_choice("readout", self.readout, get_args(Readout)),
+            "mirror": check_flag("mirror", self.mirror),
+        }
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)  # NumPy's numbers have become Python's
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuse settings that exclude each other."""
+        if self.angle_scale == 0:
+            raise ValueError(
+                "angle_scale=0.0 turns every coordinate into the angle 0: expected another number"
+            )
+        if self.embedding == "RX" and self.initial == "superposition":
+            raise ValueError(
+                "embedding='RX' does nothing on initial='superposition': H|0⟩ is an eigenstate "
+                "of RX, so no data would enter there. Use embedding='RY' or initial='zero'"
+            )
+        if self.space_layers + self.decoder_layers == 0:
+            raise ValueError(
+                "space_layers=0 and decoder_layers=0 leave no trainable gate: expected at least "
+                "one layer in either"
+            )
+        if self.reupload and self.space_layers == 0:
+            raise ValueError(
+                "reupload=True repeats the quantum encoder before each layer of the quantum "
+                "space, and space_layers=0: expected at least 1"
+            )
+        if self.mirror and self._why_not_mirrored:
+            raise ValueError(f"mirror=True does not fit: {self._why_not_mirrored}")
+
+    @property
+    def _why_not_mirrored(self) -> str:
+        """Reason why the entangling layers cannot cancel in pairs; empty if they can."""
+        if self.reupload:
+            return (
+                "with reupload=True, data rotations stand between the entangling layers, which "
+                "then cannot cancel"
+            )
+        layers = self.encoder_layers + self.space_layers + self.decoder_layers
+        if layers % 2:
+            return (
+                "it pairs up entangling layers, and encoder_layers + space_layers + "
+                f"decoder_layers = {layers} is odd: expected an even sum"
+            )
+        return ""
+
+    # ----------------------------------------------------------------------------- sizes
 
     @property
     def angles_per_qubit(self) -> int:
-        """Latent coordinates that each qubit takes, 1 or 2."""
-        return 2 if self.embedding == "RY+RZ" else 1
+        """Number of latent coordinates that each qubit takes, 1 or 2."""
+        return len(self._embed.gates)
+
+    @property
+    def latent_dim(self) -> int:
+        """Latent dimension d: how many coordinates the circuit takes."""
+        return self.angles_per_qubit * self.n_qubits
 
     @property
     def n_features(self) -> int:
@@ -237,88 +308,84 @@ class Circuit:
 
     @property
     def weight_shape(self) -> tuple[int, int, int]:
-        """Shape of the weights: (layers, n, 3), those of the space before the decoder's.
+        """Shape of the weights: (layers, n, 3), the space's layers before the decoder's.
 
         The last axis holds the angles φ, θ, ω of Rot = RZ(ω) RY(θ) RZ(φ), in radians.
         """
         return self.space_layers + self.decoder_layers, self.n_qubits, 3
 
-    @property
-    def _n_entangling(self) -> int:
-        return self.encoder_layers + self.space_layers + self.decoder_layers
+    # ------------------------------------------------------------------------ operations
 
-    # ---------------------------------------------------------------------- operations
+    def operations(self, part: Part | None = None) -> list[Operation]:
+        """Spell out the circuit between initial state and readout, or one of its three parts.
 
-    def operations(self) -> list[Operation]:
-        """Spell the circuit out, from the initial state to the measurement."""
-        return [operation for part in self.parts() for operation in part]
-
-    def parts(self) -> tuple[list[Operation], list[Operation], list[Operation]]:
-        """Spell out the quantum encoder, the quantum space and the quantum decoder.
-
-        With re-uploading, the encoder's repetitions stand in the space, between its layers.
+        With re-uploading, the encoder's repetitions belong to the space, between its layers.
         """
-        layer = iter(self._entangling_layers())
+        if part is not None:
+            check_choice("part", part, get_args(Part))
+        return [operation for owner, operation in self._operations if part in (None, owner)]
 
-        def upload() -> list[Operation]:
-            return [Embed(), *(next(layer) for _ in range(self.encoder_layers))]
+    @cached_property
+    def _operations(self) -> list[tuple[Part, Operation]]:
+        """All operations with the part they belong to: the skeleton, its slots filled."""
+        skeleton = list(self._skeleton())
+        layers = iter(self._entangling_layers([x for _, x in skeleton if isinstance(x, _Slot)]))
+        filled = [(part, next(layers) if isinstance(x, _Slot) else x) for part, x in skeleton]
+        # An entangling layer without a gate ("none", or a single qubit) is no operation.
+        return [(part, x) for part, x in filled if not isinstance(x, Entangle) or x.pairs]
 
-        encoder = upload()
-        space: list[Operation] = []
-        decoder: list[Operation] = []
-        for i in range(self.space_layers):
-            if i > 0 and self.reupload:
-                space += upload()
-            space += [Rotate(i), next(layer)]
-        for i in range(self.space_layers, self.space_layers + self.decoder_layers):
-            decoder += [next(layer), Rotate(i)]
-        return _without_empty(encoder), _without_empty(space), _without_empty(decoder)
+    def _skeleton(self) -> Iterator[tuple[Part, Embed | Rotate | _Slot]]:
+        """Everything in the order in which it acts, with slots for the entangling layers."""
+        encoder = [self._embed, *[_Slot(reach=1)] * self.encoder_layers]
+        yield from (("encoder", x) for x in encoder)
+        layers, n, _ = self.weight_shape
+        for row in range(layers):
+            rotation, slot = Rotate(row), _Slot(reach=row % max(n - 1, 1) + 1)
+            if row < self.space_layers:
+                if self.reupload and row > 0:
+                    yield from (("space", x) for x in encoder)
+                yield "space", rotation
+                yield "space", slot
+            else:
+                yield "decoder", slot
+                yield "decoder", rotation
 
-    def _entangling_layers(self) -> list[Entangle]:
-        """All entangling layers, in the order in which they act."""
-        uploads = self.space_layers if self.reupload else 1
-        blocks = self.space_layers + self.decoder_layers
-        if self.entangler == "brickwork":
-            count = uploads * self.encoder_layers + blocks
-            layers = [self._bricks(start=i % 2) for i in range(count)]
-        else:
-            layers = []
-            for i in range(max(uploads, blocks)):
-                if i < uploads:
-                    layers += [self._ring(1)] * self.encoder_layers
-                if i < blocks:
-                    layers.append(self._ring(i % max(self.n_qubits - 1, 1) + 1))
-        if self.mirror:
-            first = layers[: len(layers) // 2]
-            # CNOT and CZ are their own inverses: a layer is undone by its gates in reverse.
-            layers = first + [tuple(reversed(layer)) for layer in reversed(first)]
-        return [Entangle(layer) for layer in layers]
+    def _entangling_layers(self, slots: list[_Slot]) -> list[Entangle]:
+        """Fill the slots; mirrored, the second half undoes the first from its end."""
+        built = slots[: len(slots) // 2] if self.mirror else slots
+        layers = [Entangle(self._pairs(i, slot), self.gate) for i, slot in enumerate(built)]
+        return layers + [layer.inverse() for layer in reversed(layers)] if self.mirror else layers
 
-    def _bricks(self, start: int) -> tuple[tuple[int, int], ...]:
-        return tuple((i, i + 1) for i in range(start, self.n_qubits - 1, 2))
+    def _pairs(self, i: int, slot: _Slot) -> tuple[tuple[int, int], ...]:
+        """Control and target of each gate in the i-th entangling layer."""
+        n = self.n_qubits
+        match self.entangler:
+            case "brickwork":
+                return tuple((q, q + 1) for q in range(i % 2, n - 1, 2))
+            case "ring" if n > 1:
+                return tuple((q, (q + slot.reach) % n) for q in range(n))
+            case _:
+                return ()
 
-    def _ring(self, r: int) -> tuple[tuple[int, int], ...]:
-        if self.entangler == "none" or self.n_qubits == 1:
-            return ()
-        return tuple((i, (i + r) % self.n_qubits) for i in range(self.n_qubits))
+    @property
+    def _embed(self) -> Embed:
+        return Embed(tuple(self.embedding.split("+")), self.angle_scale)
 
-    # --------------------------------------------------------------------- light cones
+    # ----------------------------------------------------------------------- light cones
 
     def light_cone(self, qubit: int) -> range:
         """Qubits whose gates can change what is measured on `qubit`.
 
-        Found by walking back from the measurement: an entangling gate with one foot in the cone
-        takes the other in. The smallest range of neighbouring qubits that holds them is
-        returned; for "ring" it is soon all of them.
+        Walking back from the measurement, an entangling gate with one foot in the cone pulls the
+        other foot in. Returned is the smallest range of neighbouring qubits that holds them all;
+        for "ring" that is soon every qubit.
 
         Raises
         ------
         ValueError
             If there is no such qubit.
         """
-        if not 0 <= qubit < self.n_qubits:
-            raise ValueError(f"qubit={qubit!r}: expected one of 0 to {self.n_qubits - 1}")
-        return self._light_cones[qubit]
+        return self._light_cones[check_count("qubit", qubit, least=0, most=self.n_qubits - 1)]
 
     @property
     def light_cone_widths(self) -> tuple[int, ...]:
@@ -328,63 +395,52 @@ class Circuit:
     @cached_property
     def _light_cones(self) -> list[range]:
         """All light cones from one walk: which measured qubits each qubit can still change."""
-        changed = [{qubit} for qubit in range(self.n_qubits)]
+        reached = [{qubit} for qubit in range(self.n_qubits)]
         for operation in reversed(self.operations()):
             if isinstance(operation, Entangle):
                 for a, b in reversed(operation.pairs):
-                    changed[a] = changed[b] = changed[a] | changed[b]
-        cones: list[list[int]] = [[] for _ in changed]
-        for qubit, measured in enumerate(changed):
+                    reached[a] = reached[b] = reached[a] | reached[b]
+        cones: list[list[int]] = [[] for _ in reached]
+        for qubit, measured in enumerate(reached):
             for other in measured:
-                cones[other].append(qubit)
+                cones[other].append(qubit)  # in rising order
         return [range(cone[0], cone[-1] + 1) for cone in cones]
 
     # -------------------------------------------------------------------------- printing
 
     def __str__(self) -> str:
-        a = f"{self.angle_scale:g}"
+        n, d, m = self.n_qubits, self.latent_dim, self.n_features
         initial = "uniform superposition" if self.initial == "superposition" else "|0...0>"
-        if self.embedding == "RY+RZ":
-            rotations = f"RY({a} z[2i]) RZ({a} z[2i+1])"
-        else:
-            rotations = f"{self.embedding}({a} z[i])"
-        layer = "nothing" if self.entangler == "none" else f"{self.entangler} layer of {self.gate}"
-        encoder = f"{rotations} on each qubit"
+        counts = _count(n, "qubit"), _count(d, "latent coordinate"), _count(m, "feature")
+        title = f"{counts[0]} in {initial}, {counts[1]} -> {counts[2]}"
+        return "\n".join([title, *(f"  {name:15}  {text}" for name, text in self.rows().items())])
+
+    def rows(self) -> dict[str, str]:
+        """Describe the circuit stage by stage, as `print` shows it."""
+        rotation, entangled = "Rot on each qubit", self.entangler != "none"
+        layer = f"{self.entangler} layer of {self.gate}"
+        space, decoder = f"({rotation}, {layer})", f"({layer}, {rotation})"
+        layers, n, angles = self.weight_shape
+        widest = _count(max(self.light_cone_widths), "qubit")
+        table = {
+            "quantum encoder": self._encoder_row(),
+            "quantum space": f"{self.space_layers} x {space if entangled else rotation}",
+            "quantum decoder": f"{self.decoder_layers} x {decoder if entangled else rotation}",
+            "mirrored": "entangling layers cancel where all angles are zero" if self.mirror else "",
+            "readout": f"{', '.join(f'<{o}>' for o in self.readout)} of each qubit, "
+            f"from at most {widest}",
+            "weights": f"{self.weight_shape}: {layers * n * angles} angles",
+        }
+        return {name: text for name, text in table.items() if text}
+
+    def _encoder_row(self) -> str:
+        a, k = f"{self.angle_scale:g}", self.angles_per_qubit
+        places = ["z[i]"] if k == 1 else [f"z[{k}i]", *(f"z[{k}i+{j}]" for j in range(1, k))]
+        gates = zip(self._embed.gates, places, strict=True)
+        row = " ".join(f"{gate}({a} {place})" for gate, place in gates) + " on each qubit"
         if self.encoder_layers and self.entangler != "none":
-            plural = layer.replace("layer", "layers") if self.encoder_layers > 1 else layer
-            encoder += f", {self.encoder_layers} {plural}"
-        if self.reupload:
-            encoder += ", before each layer of the space"
-        rot = "Rot on each qubit"
-        space, decoder = f"({rot}, {layer})", f"({layer}, {rot})"
-        if self.entangler == "none":
-            space = decoder = rot
-        observables = ", ".join(f"<{name}>" for name in self.readout)
-        layers, n, _ = self.weight_shape
-        coordinates = _count(self.angles_per_qubit * n, "latent coordinate")
-        lines = [
-            f"{_count(n, 'qubit')} in {initial}, {coordinates} -> "
-            f"{_count(self.n_features, 'feature')}",
-            f"  quantum encoder  {encoder}",
-            f"  quantum space    {self.space_layers} x {space}",
-            f"  quantum decoder  {self.decoder_layers} x {decoder}",
-            f"  readout          {observables} of each qubit, "
-            f"from at most {_count(max(self.light_cone_widths), 'qubit')}",
-            f"  weights          {self.weight_shape}: {3 * layers * n} angles",
-        ]
-        if self.mirror:
-            lines.insert(4, "  mirrored         entangling layers cancel where all angles are zero")
-        return "\n".join(lines)
-
-
-def _without_empty(part: list[Operation]) -> list[Operation]:
-    """Leave out entangling layers without a gate: those of "none", or of one qubit."""
-    return [op for op in part if not isinstance(op, Entangle) or op.pairs]
-
-
-def _is_whole(value: object) -> bool:
-    """Whether a value is a whole number, NumPy's included."""
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+            row += f", {_count(self.encoder_layers, f'{self.entangler} layer')} of {self.gate}"
+        return f"{row}, before each layer of the space" if self.reupload else row
 
 
 def _count(number: int, noun: str) -> str:

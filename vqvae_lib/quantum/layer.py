@@ -44,7 +44,7 @@ class QuantumLayer(nn.Module):
 
     Examples
     --------
-    >>> layer = QuantumLayer(Circuit(4, 8))
+    >>> layer = QuantumLayer(Circuit(4))
     >>> layer(torch.zeros(2, 8)).shape
     torch.Size([2, 8])
     >>> exact = layer.to_backend("statevector")

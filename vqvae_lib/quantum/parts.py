@@ -45,15 +45,15 @@ class _Part:
     @property
     def operations(self) -> list[Operation]:
         """What the part does, in order."""
-        return self.circuit.parts()[self.place]
+        return self.circuit.operations(self.name)
 
     def draw(self, *, figure: bool = False) -> Any:
         """Draw the part, as `vqvae_lib.quantum.draw` does the whole."""
         return draw(self.circuit, part=self.name, figure=figure)
 
     def __repr__(self) -> str:
-        [said] = [line for line in str(self.circuit).splitlines() if f"quantum {self.name}" in line]
-        return " ".join(said.split())
+        row = f"quantum {self.name}"
+        return f"{row} {self.circuit.rows()[row]}"
 
     def _run(self, z: Tensor | None, state: Tensor | None) -> Tensor:
         circuit, weights = self.circuit, self.layer.weights

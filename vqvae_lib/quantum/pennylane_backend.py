@@ -56,7 +56,7 @@ class PennyLane:
     Examples
     --------
     >>> import torch
-    >>> circuit = Circuit(2, 2, readout="Z")
+    >>> circuit = Circuit(2, embedding="RY", readout="Z")
     >>> backend = PennyLane(circuit, "default.qubit", shots=1000, seed=0)
     >>> features = backend(torch.zeros(1, 2), torch.zeros(circuit.weight_shape))
     >>> bool(features.abs().max() < 0.2)
@@ -165,7 +165,7 @@ def draw(circuit: Circuit, *, part: str | None = None, figure: bool = False) -> 
 
     Examples
     --------
-    >>> print(draw(Circuit(2, 2, "zero", space_layers=0, readout="Z")))
+    >>> print(draw(Circuit(2, initial="zero", embedding="RY", space_layers=0, readout="Z")))
     0: ──RY─╭●──Rot─┤  <Z>
     1: ──RY─╰X──Rot─┤  <Z>
     """
@@ -211,8 +211,7 @@ def quantum_function(
     if circuit.initial == "superposition" and part in (None, "encoder"):
         for qubit in range(n):
             qml.Hadamard(qubit)
-    operations = circuit.parts()[_PARTS.index(part)] if part else circuit.operations()
-    for operation in operations:
+    for operation in circuit.operations(part):
         if isinstance(operation, Embed):
             for qubit in range(n):
                 first(angles[..., qubit, 0], qubit)

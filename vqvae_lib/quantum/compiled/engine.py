@@ -145,7 +145,7 @@ def warm_up(dtype: torch.dtype, patience: float = 3.0) -> None:
     notice.daemon = True
     notice.start()
     try:
-        circuit = Circuit(1)
+        circuit = Circuit(1, embedding="RY")
         with torch.inference_mode(False), torch.enable_grad():
             z = torch.zeros(1, 1, dtype=dtype, requires_grad=True)
             weights = torch.zeros(circuit.weight_shape, dtype=dtype)
