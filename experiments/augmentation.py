@@ -106,7 +106,12 @@ def trained(bottleneck: str, seed: int, x: Tensor, y: Tensor | None, *, epochs: 
     """Train a VQVAE, or its twin without a circuit."""
     torch.manual_seed(seed)
     model = vq.VQVAE(
-        D, HIDDEN, LATENT, QUBITS, bottleneck=bottleneck, n_classes=None if y is None else 10
+        D,
+        HIDDEN,
+        LATENT,
+        QUBITS,
+        bottleneck=bottleneck,
+        condition=vq.NoCondition() if y is None else vq.Labels(10),
     )
     vq.fit(
         model, x, y, epochs=epochs, lr=4e-3, schedule=vq.cosine(epochs), seed=seed, progress=False

@@ -149,7 +149,7 @@ def evaluate(model: vq.VAE, x_test: Tensor) -> dict[str, Any]:
 
 def gallery(model: vq.VAE) -> dict[str, Any]:
     """Pictures that the model drew: means of p(x|z) for z from the prior."""
-    images = model.sample(60, mean=True, generator=torch.Generator().manual_seed(0))
+    images = model.sample_mean(60, generator=torch.Generator().manual_seed(0))
     return pack_images(images.reshape(60, 28, 28))
 
 

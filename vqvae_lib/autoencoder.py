@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vqvae_lib._checks import check_count, check_number, check_same_shape, check_tensor
 from vqvae_lib.bounds import mean_over_batch, sum_over_dimensions
 from vqvae_lib.networks import mlp
 
@@ -48,10 +49,8 @@ def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
     >>> squared_error(x, x + 2)  # 3 dimensions, each off by 2: 3 * 2**2
     tensor(12.)
     """
-    if x.shape != x_hat.shape or x.ndim != 2:
-        raise ValueError(
-            f"x {tuple(x.shape)} and x_hat {tuple(x_hat.shape)}: expected the same shape (B, D)"
-        )
+    check_tensor("x", x, ("B", "D"))
+    check_same_shape("x_hat", x_hat, "x", x)
     squares = (x - x_hat).square()  # (B, D)
     return mean_over_batch(sum_over_dimensions(squares))  # (B, D) -> (B,) -> ()
 
@@ -127,8 +126,8 @@ class LinearAutoencoder(Autoencoder):
     """
 
     def __init__(self, D: int, d: int) -> None:
-        if not 1 <= d <= D:
-            raise ValueError(f"d={d} does not fit D={D}: expected 1 <= d <= D")
+        D = check_count("D", D)
+        d = check_count("d", d, most=D)
         super().__init__(mlp([D, d]), mlp([d, D]))
 
     @torch.no_grad()
@@ -164,9 +163,7 @@ class DenoisingAutoencoder(Autoencoder):
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, *, noise_std: float) -> None:
         super().__init__(encoder, decoder)
-        if not 0 < noise_std < float("inf"):
-            raise ValueError(f"noise_std={noise_std!r}: expected a number above 0")
-        self.noise_std = noise_std
+        self.noise_std = check_number("noise_std", noise_std, above=0)
 
     def extra_repr(self) -> str:
         """Name the noise when the model is printed."""
@@ -216,7 +213,6 @@ def mlp_autoencoder(
     d: int,
     *,
     activation: str = "gelu",
-    output_activation: str | None = None,
 ) -> Autoencoder:
     """Build the plainest nonlinear autoencoder: one hidden layer on either side.
 
@@ -230,8 +226,6 @@ def mlp_autoencoder(
         Dimension of the code.
     activation
         Nonlinearity of the hidden layers, one of those of `vqvae_lib.networks.mlp`.
-    output_activation
-        The same choice for the reconstruction; None leaves it unbounded.
 
     Returns
     -------
@@ -240,5 +234,5 @@ def mlp_autoencoder(
     """
     return Autoencoder(
         mlp([D, hidden, d], activation=activation),
-        mlp([d, hidden, D], activation=activation, output_activation=output_activation),
+        mlp([d, hidden, D], activation=activation),
     )

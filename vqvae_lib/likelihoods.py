@@ -1,37 +1,47 @@
 """Likelihoods p(x|z): how the decoder's numbers become a distribution of the data.
 
-A decoder ends in plain linear outputs, the *parameters* of a distribution for each of the D data
-dimensions. A likelihood reads them: it gives log-probabilities, the mean image, and samples. It
-never sums over dimensions; that is done in `vqvae_lib.bounds` alone.
+A decoder ends in plain linear outputs. A likelihood reads them as the parameters of a distribution
+for each of the D data dimensions: it gives log-probabilities, means and samples. It never sums
+over dimensions; `vqvae_lib.bounds` alone does that.
 
-Which one fits the data decides what the numbers mean. Log-probabilities of different kinds of data
-(black and white, counts, continuous) cannot be compared with each other.
+Choose by the data: zeros and ones (`Bernoulli`), counts (`Binomial`), real numbers (`Gaussian`).
+Log-probabilities of different kinds of data cannot be compared with each other.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from vqvae_lib._checks import check_count
+from vqvae_lib._checks import check_count, check_number, raise_if_any
 
 __all__ = ["Bernoulli", "Binomial", "Gaussian", "Likelihood"]
 
 
-class Likelihood(nn.Module):
-    """Base of the likelihoods: what a model asks of p(x|z).
+class Likelihood(nn.Module, ABC):
+    """A distribution p(x|z) of D independent dimensions, whose parameters the decoder gives.
+
+    The decoder's output has P = `params_per_dimension` blocks of D numbers, in the order of
+    `param_names`: shape (..., B, P * D), where the leading axes are draws of z.
 
     Attributes
     ----------
-    params_per_dimension
-        How many numbers the decoder gives for each of the D dimensions of x.
+    param_names
+        What the decoder has to give for each dimension.
     """
 
-    params_per_dimension: int = 1
+    param_names: tuple[str, ...]
 
+    @property
+    def params_per_dimension(self) -> int:
+        """How many numbers the decoder gives for each dimension of x."""
+        return len(self.param_names)
+
+    @abstractmethod
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         """Log-probability of each dimension, in nats, not summed.
 
@@ -40,61 +50,57 @@ class Likelihood(nn.Module):
         x
             Data, shape (B, D).
         params
-            Output of the decoder, shape (..., B, D * params_per_dimension).
+            Output of the decoder, shape (..., B, P * D).
 
         Returns
         -------
         torch.Tensor
             Shape (..., B, D).
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def mean(self, params: Tensor) -> Tensor:
-        """Mean of p(x|z): ``(..., D * params_per_dimension) -> (..., D)``."""
-        raise NotImplementedError
+        """Mean of p(x|z): ``(..., B, P * D) -> (..., B, D)``."""
 
+    @abstractmethod
     def sample(self, params: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Draw x from p(x|z): ``(..., D * params_per_dimension) -> (..., D)``."""
-        raise NotImplementedError
+        """Draw x from p(x|z): ``(..., B, P * D) -> (..., B, D)``."""
+
+    def settings(self) -> dict[str, str | float]:
+        """Return the arguments that build this likelihood again, for its repr and for files."""
+        return {}
+
+    def extra_repr(self) -> str:
+        """Show the settings when the model is printed."""
+        return ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
 
     def check_data(self, x: Tensor) -> None:
-        """Refuse data that this distribution cannot produce.
-
-        Raises
-        ------
-        ValueError
-            Naming the first value that does not fit, and what would.
-        """
-        _refuse(x, ~x.isfinite(), "finite numbers")
+        """Raise ValueError for the first value of x that this distribution cannot produce."""
+        raise_if_any("x", x, ~x.isfinite(), "finite numbers")
 
     def check_params(self, params: Tensor, D: int) -> None:
-        """Refuse the output of a decoder that was made for another likelihood or other data.
-
-        Raises
-        ------
-        ValueError
-            Naming the width that came and the one that fits.
-        """
-        width = D * self.params_per_dimension
+        """Raise ValueError if the decoder was made for another likelihood or another D."""
+        width = self.params_per_dimension * D
         if params.shape[-1] != width:
-            each = "one number" if self.params_per_dimension == 1 else "mean and log-variance"
             raise ValueError(
                 f"the decoder's output has shape {tuple(params.shape)}: expected (..., {width}), "
-                f"{each} for each of D={D} dimensions, for {type(self).__name__}"
+                f"the {' and the '.join(self.param_names)} of each of D={D} dimensions, for {self}"
             )
 
 
 class Bernoulli(Likelihood):
-    """Black or white: each dimension is 0 or 1, the decoder gives logits.
+    """Black or white: each dimension is 0 or 1.
 
-    Grey values in between are no outcomes of a coin. Their "binary cross-entropy" is often
-    reported as a likelihood and is none: it does not go to zero for a perfect model. Use
-    `vqvae_lib.data.binarise` first, or `Binomial` or `Gaussian`.
+    Grey values in between are not outcomes of a coin. Their "binary cross-entropy" is often
+    reported as a negative log-likelihood, but it isn't one: even a perfect model does not bring
+    it to zero. Use `vqvae_lib.data.binarise` first, or `Binomial` or `Gaussian`.
     """
 
+    param_names = ("logit",)
+
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
-        """Log-probability of each dimension, ``x log p + (1 - x) log(1 - p)``, p = sigmoid."""
-        return x * params - softplus(params)  # the same without the logarithm of a small number
+        """``x log p + (1 - x) log(1 - p)`` with p = sigmoid(logit), of each dimension."""
+        return x * params - softplus(params)  # the same, without the logarithm of a tiny p
 
     def mean(self, params: Tensor) -> Tensor:
         """Probability of a 1."""
@@ -105,25 +111,22 @@ class Bernoulli(Likelihood):
         return torch.bernoulli(params.sigmoid(), generator=generator)
 
     def check_data(self, x: Tensor) -> None:
-        """Refuse anything but 0 and 1."""
-        _refuse(
-            x,
-            (x != 0) & (x != 1),
-            "0 or 1 (binarise grey values, or use Binomial or Gaussian)",
-        )
+        """Raise ValueError for anything but 0 and 1."""
+        expected = "0 or 1 (binarise grey values, or use Binomial or Gaussian)"
+        raise_if_any("x", x, (x != 0) & (x != 1), expected)
 
 
 class Binomial(Likelihood):
-    """Counts from 0 to `total_count`, divided by it: grey levels, exactly.
+    """Grey levels as counts: n points per dimension, each black with probability p.
 
-    The 8x8 digits are counts: each pixel says how many of 16 points carry ink. Data stay fractions
-    in [0, 1], as `vqvae_lib.data.load_digits` gives them, so that means are images. The
-    probability is that of the count. The decoder gives logits.
+    The 8x8 digits are such counts: each pixel says how many of 16 points carry ink. x is the
+    count divided by n, as `vqvae_lib.data.load_digits` gives it, so that means are images; the
+    probability is that of the count.
 
     Parameters
     ----------
     total_count
-        The largest count, 1 or more; `ImageData.levels`.
+        The largest count n; for image data its ``levels``.
 
     Raises
     ------
@@ -131,132 +134,134 @@ class Binomial(Likelihood):
         If `total_count` is not a whole number of at least 1.
     """
 
+    param_names = ("logit",)
+
     def __init__(self, total_count: int) -> None:
         super().__init__()
-        check_count("total_count", total_count)
-        self.total_count = total_count
+        self.total_count = check_count("total_count", total_count)
 
-    def extra_repr(self) -> str:
-        """Name the count when the model is printed."""
-        return f"total_count={self.total_count}"
+    def settings(self) -> dict[str, str | float]:
+        """Return the count."""
+        return {"total_count": self.total_count}
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
-        """Log-probability of each dimension's count ``x * total_count``."""
+        """``log C(n, k) + k log p + (n - k) log(1 - p)`` with k = n x, of each dimension."""
         n = self.total_count
-        count = n * x
-        ways = math.lgamma(n + 1) - torch.lgamma(count + 1) - torch.lgamma(n - count + 1)
-        return ways + n * (x * params - softplus(params))
+        k = n * x  # (B, D)
+        log_choose = math.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)  # (B, D)
+        return log_choose + k * params - n * softplus(params)  # (..., B, D)
 
     def mean(self, params: Tensor) -> Tensor:
-        """Mean fraction."""
+        """Mean of count / n, which is p."""
         return params.sigmoid()
 
     def sample(self, params: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Draw counts, as fractions."""
+        """Draw counts, divided by n."""
         p = params.sigmoid()
         n = torch.full_like(p, self.total_count)
-        return torch.binomial(n, p, generator=generator) / self.total_count
+        return torch.binomial(n, p, generator=generator) / n
 
     def check_data(self, x: Tensor) -> None:
-        """Refuse what is not a whole number of `total_count`-ths between 0 and 1."""
-        count = self.total_count * x
-        fits = (x >= 0) & (x <= 1) & ((count - count.round()).abs() < 1e-3)
-        _refuse(x, ~fits, f"fractions in [0, 1], counts divided by {self.total_count}")
+        """Raise ValueError for anything but 0, 1/n, 2/n, …, 1."""
+        k = self.total_count * x
+        count = (x >= 0) & (x <= 1) & ((k - k.round()).abs() < 1e-3)
+        raise_if_any("x", x, ~count, f"fractions in [0, 1], counts divided by {self.total_count}")
 
 
 class Gaussian(Likelihood):
-    """Real numbers: the decoder gives the mean; the variance is learned, given, or fixed.
+    """Real numbers: the decoder gives the mean, and `variance` says where the variance comes from.
 
     Squared error is this likelihood in disguise: summed over the dimensions it stands for a
-    variance of 1/2, averaged over them for D/2. On data in [0, 1] both are far too wide, and the
-    KL term then presses the code flat. One learned variance settles at the mean squared error.
+    variance of 1/2, averaged over them for D/2. For data in [0, 1] both are far too wide, and the
+    KL term then presses the code flat. A shared variance settles at the mean squared error.
 
     Parameters
     ----------
     variance
-        "learned": one number, a parameter of the likelihood. "heads": the decoder gives a
-        log-variance for each dimension, behind the D means. A number: fixed.
+        "shared": one trained variance for all dimensions. "per_dimension": the decoder gives a
+        second block of D numbers, the raw log-variances. A number: fixed at this value.
     min_variance
-        Floor, added to a variance that is learned or given. Without it the likelihood of a pixel
-        that never changes would grow without bound.
-    initial
-        Where a learned variance starts, above 0. The optimiser moves its logarithm by about the
-        learning rate a step: in a short training a start far from the mean squared error is a
-        handicap. 0.1 lies between the variance of grey images and their best error.
+        Floor of a variance that is not fixed: ``min_variance + exp(raw_log_var)``. Without it the
+        likelihood of a pixel that never changes would grow without bound.
+    initial_variance
+        Where a shared variance starts, above `min_variance`. An optimiser moves its logarithm by
+        about the learning rate per step, so a start far from the mean squared error costs a short
+        training dearly. 0.1 lies between the variance of grey images and their best error.
+
+    Attributes
+    ----------
+    variance_mode
+        "shared", "per_dimension" or "fixed".
 
     Raises
     ------
     ValueError
-        If `variance` is neither a known word nor a number above 0, `min_variance` is below 0, or
-        `initial` is not above 0.
+        If `variance` is neither of the two words nor a number above 0, or another argument is
+        out of range.
     """
+
+    param_names = ("mean",)
 
     def __init__(
         self,
-        variance: str | float = "learned",
+        variance: str | float = "shared",
         *,
         min_variance: float = 1e-4,
-        initial: float = 0.1,
+        initial_variance: float = 0.1,
     ) -> None:
         super().__init__()
-        if not 0 < initial < math.inf:
-            raise ValueError(f"initial={initial!r}: expected a number above 0")
-        if not 0 <= min_variance < math.inf:
-            raise ValueError(f"min_variance={min_variance!r}: expected a number, 0 or more")
-        self.min_variance = float(min_variance)
-        self.kind = variance if isinstance(variance, str) else "fixed"
-        if variance == "heads":
-            self.params_per_dimension = 2
-        elif variance == "learned":
-            self.raw_log_var = nn.Parameter(torch.tensor(math.log(initial)))
-        elif isinstance(variance, int | float) and 0 < variance < math.inf:
-            self.fixed_variance: Tensor
-            self.register_buffer("fixed_variance", torch.tensor(float(variance)))
-        else:
-            raise ValueError(
-                f"variance={variance!r}: expected 'learned', 'heads' or a number above 0"
-            )
+        self.min_variance = check_number("min_variance", min_variance, least=0)
+        self.initial_variance = check_number("initial_variance", initial_variance, above=0)
+        match variance:
+            case "shared":
+                self.variance_mode = "shared"
+                check_number("initial_variance", initial_variance, above=self.min_variance)
+                raw = math.log(self.initial_variance - self.min_variance)
+                self.raw_log_var = nn.Parameter(torch.tensor(raw))
+            case "per_dimension":
+                self.variance_mode = "per_dimension"
+                self.param_names = ("mean", "raw_log_var")
+            case str():
+                raise ValueError(
+                    f"variance={variance!r}: expected 'shared', 'per_dimension' or a number above 0"
+                )
+            case _:
+                self.variance_mode = "fixed"
+                self.fixed_variance = check_number("variance", variance, above=0)
 
-    def extra_repr(self) -> str:
-        """Name the kind of variance when the model is printed."""
-        if self.kind == "fixed":
-            return f"variance={self.fixed_variance.item():g}"
-        return self.kind + f", min_variance={self.min_variance:g}" * (self.min_variance != 1e-4)
+    def settings(self) -> dict[str, str | float]:
+        """Return the arguments that matter to this kind of variance."""
+        if self.variance_mode == "fixed":
+            return {"variance": self.fixed_variance}
+        floor = {"variance": self.variance_mode, "min_variance": self.min_variance}
+        if self.variance_mode == "per_dimension":
+            return floor
+        return floor | {"initial_variance": self.initial_variance}
 
     def variance(self, params: Tensor) -> Tensor:
-        """Variance of p(x|z): a scalar where it is shared, (..., D) with heads."""
-        if self.kind == "fixed":
-            return self.fixed_variance
-        raw = self._split(params)[1] if self.kind == "heads" else self.raw_log_var
-        return self.min_variance + raw.exp()
+        """Variance of p(x|z): one number, or shape (..., B, D) where it is per dimension."""
+        if self.variance_mode == "fixed":
+            return params.new_tensor(self.fixed_variance)
+        if self.variance_mode == "shared":
+            return self.min_variance + self.raw_log_var.exp()
+        _, raw_log_var = params.chunk(2, dim=-1)  # (..., B, 2 D) -> (..., B, D)
+        return self.min_variance + raw_log_var.exp()
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
-        """Log-density of each dimension."""
+        """``-½ [(x - mean)² / variance + log variance + log 2π]``, of each dimension."""
         variance = self.variance(params)
-        squares = (x - self.mean(params)).square() / variance
+        squares = (x - self.mean(params)).square() / variance  # (..., B, D)
         return -0.5 * (squares + variance.log() + math.log(2 * math.pi))
 
     def mean(self, params: Tensor) -> Tensor:
         """Mean, of any sign."""
-        return self._split(params)[0] if self.kind == "heads" else params
+        if self.variance_mode != "per_dimension":
+            return params
+        mean, _ = params.chunk(2, dim=-1)  # (..., B, 2 D) -> (..., B, D)
+        return mean
 
     def sample(self, params: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Draw from the density, noise included."""
+        """Draw from the density, pixel noise included."""
         mean = self.mean(params)
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
         return mean + self.variance(params).sqrt() * noise
-
-    @staticmethod
-    def _split(params: Tensor) -> tuple[Tensor, Tensor]:
-        mean, raw_log_var = params.chunk(2, dim=-1)  # (..., 2 D) -> (..., D) each
-        return mean, raw_log_var
-
-
-def _refuse(x: Tensor, wrong: Tensor, expected: str) -> None:
-    if not wrong.any():
-        return
-    place = tuple(wrong.nonzero()[0].tolist())
-    raise ValueError(
-        f"x{list(place)} is {x[place].item():.6g}, one of {int(wrong.sum())} such values: "
-        f"expected {expected}"
-    )

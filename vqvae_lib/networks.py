@@ -1,6 +1,6 @@
 """Classical networks: the trunks from which encoders and decoders are made.
 
-They all map rows to rows, ``(B, something) -> (B, something)``; those for images fold the row
+They all map rows to rows, ``(B, something) -> (B, something)``; those for images fold each row
 into an image themselves. The first weights are drawn by torch's global generator, as everywhere
 in torch: call ``torch.manual_seed`` before building a network to get the same one again.
 """
@@ -13,6 +13,8 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
+
+from vqvae_lib._checks import check_choice, check_count, check_tensor
 
 __all__ = ["ConvDecoder", "ConvEncoder", "mlp"]
 
@@ -70,24 +72,23 @@ def mlp(
         raise ValueError(
             f"sizes={list(sizes)!r}: expected two or more widths, [input, ..., output]"
         )
-    for size in sizes:
-        _check_width("sizes", size)
+    widths = [check_count(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
     layers: list[nn.Module] = []
-    for n_in, n_out in pairwise(sizes[:-1]):
-        layers += [nn.Linear(n_in, n_out), _activation("activation", activation)]
-    layers.append(nn.Linear(sizes[-2], sizes[-1]))
+    for n_in, n_out in pairwise(widths[:-1]):
+        layers += [nn.Linear(n_in, n_out), _make_activation("activation", activation)]
+    layers.append(nn.Linear(widths[-2], widths[-1]))
     if output_activation is not None:
-        layers.append(_activation("output_activation", output_activation))
+        layers.append(_make_activation("output_activation", output_activation))
     return _MLP(*layers)
 
 
 class _MLP(nn.Sequential):
-    """A sequence of layers that says what it expected when rows of another width come."""
+    """A sequence of layers that states what it expected when rows of another width come."""
 
     def forward(self, x: Tensor) -> Tensor:
         first = self[0]
         assert isinstance(first, nn.Linear)
-        _check_rows("x", x, first.in_features)
+        check_tensor("x", x, ("B", first.in_features))
         return super().forward(x)
 
 
@@ -95,7 +96,7 @@ class ConvEncoder(nn.Module):
     """Convolutional encoder for grey images: rows of pixels in, rows of codes out.
 
     Two convolutions of stride 2 look at the image at half and at a quarter of its size; one
-    linear layer reads the code from what they saw.
+    linear layer reads the code from their output.
 
     ===============  =====================  =====================
     step             8x8, channels=16       28x28, channels=16
@@ -119,14 +120,15 @@ class ConvEncoder(nn.Module):
         Nonlinearity after each convolution, one of those of `mlp`.
     output_activation
         The same choice for the code; None leaves it linear.
-    extra
-        Numbers behind the pixels of each row, such as a one-hot label: each becomes a channel
-        that is the same all over the image.
+    condition_width
+        How many numbers follow the pixels in each row, such as a one-hot label: each becomes a
+        channel that is constant over the image.
 
     Raises
     ------
     ValueError
-        If a size does not fit, or the rows given to the encoder have not H * W + extra numbers.
+        If a size does not fit, or the encoder is later given rows of another width than
+        H * W + condition_width.
     """
 
     def __init__(
@@ -137,42 +139,40 @@ class ConvEncoder(nn.Module):
         channels: int = 16,
         activation: str = "gelu",
         output_activation: str | None = None,
-        extra: int = 0,
+        condition_width: int = 0,
     ) -> None:
         super().__init__()
         self.image_shape = _check_image_shape(image_shape)
-        self.extra = extra
-        _check_width("d", d)
-        _check_width("channels", channels)
-        quarter = _halved(_halved(image_shape))
+        self.condition_width = check_count("condition_width", condition_width, least=0)
+        d = check_count("d", d)
+        channels = check_count("channels", channels)
+        quarter = _halve(_halve(self.image_shape))
         layers: list[nn.Module] = [
-            nn.Conv2d(1 + extra, channels, kernel_size=3, stride=2, padding=1),
-            _activation("activation", activation),
+            nn.Conv2d(1 + condition_width, channels, kernel_size=3, stride=2, padding=1),
+            _make_activation("activation", activation),
             nn.Conv2d(channels, 2 * channels, kernel_size=3, stride=2, padding=1),
-            _activation("activation", activation),
+            _make_activation("activation", activation),
             nn.Flatten(),
             nn.Linear(2 * channels * prod(quarter), d),
         ]
         if output_activation is not None:
-            layers.append(_activation("output_activation", output_activation))
+            layers.append(_make_activation("output_activation", output_activation))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Encode: ``(B, H * W + extra) -> (B, d)``."""
+        """Encode: ``(B, H * W + condition_width) -> (B, d)``."""
         pixels = prod(self.image_shape)
-        _check_rows("x", x, pixels + self.extra)
+        check_tensor("x", x, ("B", pixels + self.condition_width))
         image = x[:, :pixels].unflatten(1, (1, *self.image_shape))  # (B, 1, H, W)
-        if self.extra:
-            planes = x[:, pixels:, None, None].expand(-1, -1, *self.image_shape)
-            image = torch.cat([image, planes], 1)  # (B, 1 + extra, H, W)
-        return self.layers(image)
+        condition = x[:, pixels:, None, None].expand(-1, -1, *self.image_shape)  # (B, c, H, W)
+        return self.layers(torch.cat([image, condition], dim=1))  # (B, 1 + c, H, W) -> (B, d)
 
 
 class ConvDecoder(nn.Module):
     """Convolutional decoder for grey images: rows of codes in, rows of pixels out.
 
     The encoder run backwards. Each step repeats pixels up to the exact size and then convolves:
-    a transposed convolution in its place would leave a checkerboard.
+    a transposed convolution in its place would leave a checkerboard. It ends linearly.
 
     ================  =====================  =====================
     step              8x8, channels=16       28x28, channels=16
@@ -194,15 +194,13 @@ class ConvDecoder(nn.Module):
         Channels before the last convolution; the first stage has twice as many.
     activation
         Nonlinearity of the inner layers, one of those of `mlp`.
-    output_activation
-        The same choice for the pixels; None leaves them unbounded.
     out_channels
-        Numbers for each pixel, one image of them after the other.
+        Numbers per pixel, given as one whole image after the other.
 
     Raises
     ------
     ValueError
-        If a size does not fit, or the codes given to the decoder have not d entries.
+        If a size does not fit, or the decoder is later given codes of another width than d.
     """
 
     def __init__(
@@ -212,61 +210,47 @@ class ConvDecoder(nn.Module):
         *,
         channels: int = 16,
         activation: str = "gelu",
-        output_activation: str | None = None,
         out_channels: int = 1,
     ) -> None:
         super().__init__()
-        _check_width("d", d)
-        _check_width("channels", channels)
-        _check_width("out_channels", out_channels)
-        self.d = d
+        self.d = check_count("d", d)
         self.image_shape = _check_image_shape(image_shape)
-        half = _halved(image_shape)
-        quarter = _halved(half)
-        layers: list[nn.Module] = [
-            nn.Linear(d, 2 * channels * prod(quarter)),
-            _activation("activation", activation),
+        channels = check_count("channels", channels)
+        out_channels = check_count("out_channels", out_channels)
+        half = _halve(self.image_shape)
+        quarter = _halve(half)
+        self.layers = nn.Sequential(
+            nn.Linear(self.d, 2 * channels * prod(quarter)),
+            _make_activation("activation", activation),
             nn.Unflatten(1, (2 * channels, *quarter)),
             nn.Upsample(size=half),
             nn.Conv2d(2 * channels, channels, kernel_size=3, padding=1),
-            _activation("activation", activation),
-            nn.Upsample(size=image_shape),
+            _make_activation("activation", activation),
+            nn.Upsample(size=self.image_shape),
             nn.Conv2d(channels, out_channels, kernel_size=3, padding=1),
             nn.Flatten(),
-        ]
-        if output_activation is not None:
-            layers.append(_activation("output_activation", output_activation))
-        self.layers = nn.Sequential(*layers)
+        )
 
     def forward(self, z: Tensor) -> Tensor:
         """Decode: ``(B, d) -> (B, H * W * out_channels)``."""
-        _check_rows("z", z, self.d)
+        check_tensor("z", z, ("B", self.d))
         return self.layers(z)
 
 
-def _activation(argument: str, name: str) -> nn.Module:
-    if name not in _ACTIVATIONS:
-        raise ValueError(f"{argument}={name!r}: expected one of {', '.join(_ACTIVATIONS)}")
-    return _ACTIVATIONS[name]()
+def _make_activation(argument: str, name: str) -> nn.Module:
+    return _ACTIVATIONS[check_choice(argument, name, _ACTIVATIONS)]()
 
 
-def _halved(image_shape: tuple[int, int]) -> tuple[int, int]:
+def _halve(image_shape: tuple[int, int]) -> tuple[int, int]:
     """Size after a convolution of stride 2, kernel 3, padding 1: half, rounded up."""
     height, width = image_shape
     return (height + 1) // 2, (width + 1) // 2
 
 
-def _check_width(argument: str, value: int) -> None:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{argument}: got {value!r}, expected whole numbers of at least 1")
-
-
 def _check_image_shape(image_shape: tuple[int, int]) -> tuple[int, int]:
-    if len(image_shape) != 2 or any(not isinstance(n, int) or n < 8 for n in image_shape):
-        raise ValueError(f"image_shape={image_shape!r}: expected (H, W), each 8 or more")
-    return tuple(image_shape)  # type: ignore[return-value]
-
-
-def _check_rows(argument: str, x: Tensor, width: int) -> None:
-    if x.ndim != 2 or x.shape[1] != width:
-        raise ValueError(f"{argument} has shape {tuple(x.shape)}: expected (B, {width})")
+    if len(image_shape) != 2:
+        raise ValueError(f"image_shape={image_shape!r}: expected (H, W)")
+    height, width = (
+        check_count(f"image_shape[{i}]", n, least=8) for i, n in enumerate(image_shape)
+    )
+    return height, width

@@ -1,19 +1,26 @@
 """The variational autoencoder: a prior, a likelihood, an encoder of distributions, a bound.
 
 Data flow, once: x (B, D) -> encoder -> mu, log_var (B, d) -> reparameterise -> z (B, d) ->
-bottleneck -> decoder -> parameters of the likelihood p(x|z). Every model of the course from
-chapter 3 on is this class with another bottleneck: none, a classical layer, or a quantum circuit.
+bottleneck -> o (B, m) -> decoder -> parameters of the likelihood p(x|z). Every model of the course
+from chapter 3 on is this class with another bottleneck: nothing, a classical layer, or a quantum
+circuit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from vqvae_lib._checks import check_count
+from vqvae_lib._checks import (
+    check_count,
+    check_number,
+    check_same_length,
+    check_same_shape,
+    check_tensor,
+    describe,
+)
 from vqvae_lib.bounds import (
     elbo,
     gaussian_kl,
@@ -22,12 +29,13 @@ from vqvae_lib.bounds import (
     mean_over_batch,
     sum_over_dimensions,
 )
+from vqvae_lib.conditions import Condition, NoCondition
 from vqvae_lib.likelihoods import Likelihood
 from vqvae_lib.networks import mlp
 
-__all__ = ["VAE", "GaussianEncoder", "Posterior", "mlp_vae", "reparameterise"]
+__all__ = ["VAE", "GaussianEncoder", "KLWarmUp", "Posterior", "mlp_vae", "reparameterise"]
 
-# Numbers that the decoder gives at a time in `log_likelihood`: 4 MB, which the caches hold.
+# How many numbers the decoder gives at a time in `log_likelihood`: 4 MB, which caches hold.
 _CHUNK = 1 << 20
 
 
@@ -60,7 +68,7 @@ def reparameterise(
     mu, log_var
         Shape (B, d).
     K
-        How many draws for each sample; None: one, without an axis for it.
+        How many draws per sample; None for one, without an axis for it.
     generator
         Draws eps; None means torch's global one.
 
@@ -89,15 +97,15 @@ class GaussianEncoder(nn.Module):
 
     def __init__(self, trunk: nn.Module, width: int, d: int) -> None:
         super().__init__()
-        self.d = d
+        self.d = check_count("d", d)
         self.trunk = trunk
-        self.mu = mlp([width, d])
-        self.log_var = mlp([width, d])
+        self.mu = nn.Linear(check_count("width", width), self.d)
+        self.log_var = nn.Linear(width, self.d)
 
     def forward(self, x: Tensor) -> Posterior:
         """Encode: ``(B, D) -> (B, width) -> two times (B, d)``."""
-        h = self.trunk(x)
-        return Posterior(self.mu(h), self.log_var(h))
+        h = self.trunk(x)  # (B, D) -> (B, width)
+        return Posterior(self.mu(h), self.log_var(h))  # (B, width) -> (B, d) each
 
 
 class VAE(nn.Module):
@@ -114,26 +122,23 @@ class VAE(nn.Module):
     likelihood
         p(x|z), see `vqvae_lib.likelihoods`.
     bottleneck
-        Between code and decoder, (B, d) -> (B, m); by default nothing.
-    n_classes
-        For a conditional model p(x|y): labels y run from 0 to n_classes - 1, and every method
-        asks for them. Encoder and decoder are given the label as a one-hot row behind theirs,
-        (B, D + n_classes) and (B, m + n_classes); the bottleneck does not see it.
-    condition_dim
-        For a model p(x|y) with numbers y, shape (B, condition_dim), in place of labels: a small
-        picture, say. They are put behind the rows as they are.
+        Stands between code and decoder, (B, d) -> (B, m); None passes the code on.
+    condition
+        For a model of p(x|y): what y is, `Labels` or `Numbers`. Every method then asks for y, and
+        its `width` numbers are appended to each row that encoder and decoder take,
+        (B, D + width) and (B, m + width). The bottleneck does not see them.
     beta
         Weight of the KL in the loss; 1 for the ELBO.
     K
-        Importance samples in the loss. Above 1 it is the negative IWAE bound.
+        Importance samples in the loss. Above 1 it is the negative IWAE bound, and beta must be 1.
 
     Raises
     ------
     ValueError
-        If a number is out of range; when used, if a part's output does not fit the next, or
-        labels are missing or not asked for.
+        If a number is out of range; when used, if a part's output does not fit the next, or y is
+        missing or unasked for.
     TypeError
-        If `encoder` does not say its ``d``, or `likelihood` is none.
+        If `encoder` does not state its ``d``, or `likelihood` or `condition` is something else.
 
     Examples
     --------
@@ -154,36 +159,40 @@ class VAE(nn.Module):
         likelihood: Likelihood,
         bottleneck: nn.Module | None = None,
         *,
-        n_classes: int | None = None,
-        condition_dim: int | None = None,
+        condition: Condition = NoCondition(),
         beta: float = 1.0,
         K: int = 1,
     ) -> None:
         super().__init__()
         if not isinstance(getattr(encoder, "d", None), int):
             raise TypeError(
-                f"encoder is a {type(encoder).__name__} without the attribute d: expected a module "
-                "that maps x to (mu, log_var) and says its latent dimension, such as "
+                f"encoder is {describe(encoder)} without the attribute d: expected a module that "
+                "maps x to (mu, log_var) and states its latent dimension, such as "
                 "GaussianEncoder(trunk, width, d)"
             )
         if not isinstance(likelihood, Likelihood):
             raise TypeError(
-                f"likelihood is {likelihood!r}: expected an object of vqvae_lib.likelihoods, such "
-                "as Gaussian()"
+                f"likelihood is {describe(likelihood)}: expected one of vqvae_lib.likelihoods, "
+                "such as Gaussian()"
             )
-        if not 0 <= beta < float("inf"):
-            raise ValueError(f"beta={beta!r}: expected a number, 0 or more")
-        check_count("K", K)
-        condition_width(n_classes, condition_dim)
+        if not isinstance(condition, Condition):
+            raise TypeError(
+                f"condition is {describe(condition)}: expected one of vqvae_lib.conditions, such "
+                "as Labels(10)"
+            )
         self.encoder = encoder
         self.bottleneck = nn.Identity() if bottleneck is None else bottleneck
         self.decoder = decoder
         self.likelihood = likelihood
-        self.n_classes = n_classes
-        self.condition_dim = condition_dim
-        self.beta = float(beta)
-        self.K = K
-        self.kl_weight = 1.0  # rises to 1 while the KL is annealed, see `warm_up`
+        self.condition = condition
+        self.beta = check_number("beta", beta, least=0)
+        self.K = check_count("K", K)
+        if self.K > 1 and self.beta != 1:
+            raise ValueError(
+                f"beta={beta!r} with K={K!r}: the importance-weighted bound has no KL term to "
+                "weigh; expected beta=1, or K=1"
+            )
+        self.kl_weight = 1.0  # below 1 while a `KLWarmUp` is at work
 
     @property
     def d(self) -> int:
@@ -191,81 +200,37 @@ class VAE(nn.Module):
         return self.encoder.d  # type: ignore[return-value]
 
     def extra_repr(self) -> str:
-        """Name the objective, and the classes, when the model is printed."""
-        given = {"n_classes": self.n_classes, "condition_dim": self.condition_dim}
-        said = "".join(f", {name}={n}" for name, n in given.items() if n is not None)
-        return f"beta={self.beta:g}, K={self.K}{said}"
+        """Name the objective, and the condition if there is one, when the model is printed."""
+        objective = f"beta={self.beta:g}, K={self.K}"
+        return f"{objective}, condition={self.condition}" if self.condition.width else objective
 
     # ---------------------------------------------------------------- parts
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """Approximate posterior q(z|x): ``(B, D) -> two times (B, d)``."""
-        found = self.encoder(self._join(x, y))
-        if not isinstance(found, tuple) or len(found) != 2:
-            what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise ValueError(
-                f"encoder gave {what}: expected the pair (mu, log_var), each (B, {self.d})"
+        check_tensor("x", x, ("B", "D"))
+        posterior = self.encoder(self._append_condition(x, y))
+        if not isinstance(posterior, tuple) or len(posterior) != 2:
+            raise TypeError(
+                f"encoder gave {describe(posterior)}: expected the pair (mu, log_var), each "
+                f"(B, {self.d})"
             )
-        for name, part in zip(Posterior._fields, found, strict=True):
-            if part.shape != (len(x), self.d):
-                raise ValueError(
-                    f"encoder gave {name} of shape {tuple(part.shape)}: expected "
-                    f"{(len(x), self.d)}, (B, d)"
-                )
-        return Posterior(*found)
+        for name, value in zip(Posterior._fields, posterior, strict=True):
+            check_tensor(f"the encoder's {name}", value, (len(x), self.d))
+        return Posterior(*posterior)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Parameters of p(x|z): ``(..., d) -> (..., D * params_per_dimension)``."""
-        if z.shape[-1] != self.d:
-            raise ValueError(f"z has shape {tuple(z.shape)}: expected (..., {self.d})")
-        rows = z.reshape(-1, self.d)  # (..., d) -> (R, d)
-        if y is not None:
-            if y.shape[:1] != z.shape[-2:-1]:
-                raise ValueError(
-                    f"y has shape {tuple(y.shape)}, z {tuple(z.shape)}: expected one for each code"
-                )
-            inner = y.shape[1:]  # of one sample: () for labels, (c,) for numbers
-            y = y.expand(*z.shape[:-1], *inner).reshape(-1, *inner)  # (..., B) -> (R,)
-        params = self.decoder(self._join(self.bottleneck(rows), y))
-        return params.reshape(*z.shape[:-1], params.shape[-1])
+        """Parameters of p(x|z): ``(..., B, d) -> (..., B, D * params_per_dimension)``."""
+        check_tensor("z", z, (..., "B", self.d))
+        leading = z.shape[:-1]  # (..., B), which the networks see as one axis of R rows
+        o = self.bottleneck(z.flatten(0, -2)).unflatten(0, leading)  # (R, d) -> (..., B, m)
+        rows = self._append_condition(o, y).flatten(0, -2)  # (R, m + width)
+        return self.decoder(rows).unflatten(0, leading)
 
-    def _join(self, rows: Tensor, y: Tensor | None) -> Tensor:
-        """Put what the model is conditioned on, if anything, behind the rows."""
-        if self.n_classes is None and self.condition_dim is None:
-            if y is not None:
-                raise ValueError(
-                    "y was given to a model without labels: expected one made with n_classes or "
-                    "condition_dim"
-                )
-            return rows
-        if y is None:
-            made = "n_classes" if self.condition_dim is None else "condition_dim"
-            what = "label" if self.condition_dim is None else "condition"
-            raise ValueError(f"y is missing: a model with {made} needs the {what} of each sample")
-        behind = self._one_hot(y, rows) if self.condition_dim is None else self._numbers(y, rows)
-        return torch.cat([rows, behind], dim=1)
-
-    def _one_hot(self, y: Tensor, rows: Tensor) -> Tensor:
-        """Labels as rows: ``(R,) -> (R, n_classes)``."""
-        classes = cast("int", self.n_classes)
-        if y.dtype != torch.int64 or y.shape != rows.shape[:1]:
-            raise ValueError(
-                f"y is {tuple(y.shape)} of {y.dtype}: expected ({len(rows)},) of torch.int64"
-            )
-        if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:
-            raise ValueError(
-                f"y runs from {int(y.min())} to {int(y.max())}: expected 0 to {classes - 1}"
-            )
-        return nn.functional.one_hot(y, classes).to(rows.dtype)
-
-    def _numbers(self, y: Tensor, rows: Tensor) -> Tensor:
-        """Check rows of numbers, ``(R, condition_dim)``."""
-        expected = (len(rows), self.condition_dim)
-        if not y.dtype.is_floating_point or y.shape != expected:
-            raise ValueError(
-                f"y is {tuple(y.shape)} of {y.dtype}: expected {expected} of floating point"
-            )
-        return y.to(rows.dtype)
+    def _append_condition(self, rows: Tensor, y: Tensor | None) -> Tensor:
+        """Tell each row its condition: ``(..., B, k) -> (..., B, k + width)``."""
+        condition = self.condition.rows(y, like=rows)  # (B, width)
+        return torch.cat([rows, condition.expand(*rows.shape[:-1], -1)], dim=-1)
 
     # ---------------------------------------------------------------- use
 
@@ -277,41 +242,44 @@ class VAE(nn.Module):
         """Mean of p(x|z) at the posterior's mean: ``(B, D) -> (B, D)``."""
         return self.likelihood.mean(self.decode(self.encode(x, y).mu, y))
 
+    @torch.no_grad()
     def sample(
-        self,
-        n: int,
-        y: Tensor | None = None,
-        *,
-        mean: bool = False,
-        generator: torch.Generator | None = None,
+        self, n: int, y: Tensor | None = None, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Draw new data: z ~ N(0, I), then x ~ p(x|z). The encoder has no part in it.
+        """Draw new data: z ~ N(0, I), then x ~ p(x|z). The encoder is not involved.
 
         Parameters
         ----------
         n
             How many.
         y
-            Labels, shape (n,), for a model with `n_classes`.
-        mean
-            Give the mean of p(x|z) instead of a draw from it: the picture without the noise that
-            is part of the model.
+            Their conditions, n rows, for a conditional model.
         generator
-            Draws; None means torch's global one.
+            Draws z and x; None means torch's global one.
 
         Returns
         -------
         torch.Tensor
             Shape (n, D).
         """
-        check_count("n", n)
+        params = self.decode(self._draw_codes(n, generator), y)
+        return self.likelihood.sample(params, generator=generator)
+
+    @torch.no_grad()
+    def sample_mean(
+        self, n: int, y: Tensor | None = None, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw z ~ N(0, I) and give the mean of p(x|z): new pictures without pixel noise.
+
+        Parameters and result are those of `sample`; with the same generator, so are the codes.
+        """
+        return self.likelihood.mean(self.decode(self._draw_codes(n, generator), y))
+
+    def _draw_codes(self, n: int, generator: torch.Generator | None) -> Tensor:
+        """Draw from the prior, (n, d), in the weights' dtype and on their device."""
         weight = next(self.parameters())
-        z = torch.randn(n, self.d, generator=generator, dtype=weight.dtype, device=weight.device)
-        with torch.no_grad():
-            params = self.decode(z, y)
-            if mean:
-                return self.likelihood.mean(params)
-            return self.likelihood.sample(params, generator=generator)
+        shape = check_count("n", n), self.d
+        return torch.randn(shape, generator=generator, dtype=weight.dtype, device=weight.device)
 
     @torch.no_grad()
     def interpolate(
@@ -324,39 +292,42 @@ class VAE(nn.Module):
         x_from, x_to
             Data, shape (B, D) each.
         y
-            Labels of both, shape (B,), for a model with `n_classes`.
+            Conditions of both, for a conditional model.
         steps
-            Number of points, the two ends included, 2 or more.
+            Number of points including the two ends, 2 or more.
 
         Returns
         -------
         torch.Tensor
             Means of p(x|z), shape (steps, B, D).
         """
-        if x_from.shape != x_to.shape:
-            raise ValueError(
-                f"x_from {tuple(x_from.shape)} and x_to {tuple(x_to.shape)}: expected the same "
-                "shape (B, D)"
-            )
-        check_count("steps", steps, least=2)
-        start, end = self.encode(x_from, y).mu, self.encode(x_to, y).mu  # (B, d)
-        t = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device)
+        check_same_shape("x_from", x_from, "x_to", x_to)
+        steps = check_count("steps", steps, least=2)
+        start, end = self.encode(x_from, y).mu, self.encode(x_to, y).mu  # (B, d) each
+        t = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device)  # (steps,)
         z = start + t[:, None, None] * (end - start)  # (steps, B, d)
         return self.likelihood.mean(self.decode(z, y))
 
     # ---------------------------------------------------------------- bounds
 
     def loss(
-        self, x: Tensor, y: Tensor | None = None, *, generator: torch.Generator | None = None
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+        *,
+        posterior: Posterior | None = None,
+        generator: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
-        """Negative bound of a batch, and what it consists of; each a scalar, in nats a sample.
+        """Negative bound of a batch and its parts, each a scalar in nats per sample.
 
         Parameters
         ----------
         x
             Data, shape (B, D).
         y
-            Labels, shape (B,), for a model with `n_classes`.
+            Conditions, B rows, for a conditional model.
+        posterior
+            Draw codes from this q instead of q(z|x): the bound on log p(x) holds for any.
         generator
             Draws eps; None means torch's global one.
 
@@ -364,38 +335,20 @@ class VAE(nn.Module):
         -------
         dict
             ``"loss"``, minimised: ``reconstruction + beta * kl``, or the negative IWAE bound for
-            K > 1. ``"reconstruction"``: minus the average of log p(x|z). ``"kl"``: the KL of
-            q(z|x) from the prior, before beta. In evaluation mode an annealed KL counts in full.
-        """
-        return self.loss_given(self.encode(x, y), x, y, generator=generator)
-
-    def loss_given(
-        self,
-        posterior: Posterior,
-        x: Tensor,
-        y: Tensor | None = None,
-        *,
-        generator: torch.Generator | None = None,
-    ) -> dict[str, Tensor]:
-        """As `loss`, with codes from another distribution: a bound on log p(x) holds for any.
-
-        Parameters
-        ----------
-        posterior
-            Mean and log-variance of q, shape (B, d) each.
-        x, y, generator
-            As for `loss`.
+            K > 1. ``"reconstruction"``: minus the average of log p(x|z). ``"kl"``: the KL of q
+            from the prior, before beta. A `KLWarmUp` counts in training mode only.
         """
         self.likelihood.check_data(x)
-        weight = self.beta * (self.kl_weight if self.training else 1.0)
+        if posterior is None:
+            posterior = self.encode(x, y)
         z = reparameterise(*posterior, K=self.K, generator=generator)  # (K, B, d)
         log_px = self._log_px(x, z, y)  # (K, B)
         kl = gaussian_kl(*posterior)  # (B,)
         if self.K == 1:
-            bound = elbo(log_px[0], kl, beta=weight)
+            weight = self.beta * (self.kl_weight if self.training else 1.0)
+            bound = elbo(log_px[0], kl, beta=weight)  # (B,)
         else:
-            log_ratio = gaussian_log_prob(z) - gaussian_log_prob(z, *posterior)  # (K, B)
-            bound = importance_bound(log_px + weight * log_ratio)
+            bound = importance_bound(_log_weights(log_px, z, posterior))  # (K, B) -> (B,)
         return {
             "loss": -mean_over_batch(bound),
             "reconstruction": -mean_over_batch(log_px),
@@ -413,74 +366,98 @@ class VAE(nn.Module):
     ) -> Tensor:
         """Estimate log p(x) of each sample from below, by the IWAE bound with K samples.
 
-        It needs the memory of about a million of the decoder's output numbers, whatever B and K.
+        Samples and draws are taken in parts, so that the decoder gives about a million numbers
+        at a time, whatever B and K.
 
         Parameters
         ----------
         x
             Data, shape (B, D).
         y
-            Labels, shape (B,), for a model with `n_classes`.
+            Conditions, B rows, for a conditional model.
         K
             Importance samples, 1 or more. K = 1 estimates the ELBO; published values use 5000.
         generator
-            Draws; None means torch's global one.
+            Draws eps; None means torch's global one.
 
         Returns
         -------
         torch.Tensor
             In nats, shape (B,).
         """
-        check_count("K", K)
+        K = check_count("K", K)
+        check_tensor("x", x, ("B", "D"))
         self.likelihood.check_data(x)
-        D = x.shape[1]
-        at_once = max(1, _CHUNK // (D * self.likelihood.params_per_dimension))
-        draws = min(K, at_once)
-        samples = max(1, at_once // draws)
+        if y is not None:
+            check_same_length("y", y, "x", x)
+        codes = max(1, _CHUNK // (x.shape[1] * self.likelihood.params_per_dimension))
+        draws = min(K, codes)  # per sample at a time
         bounds = []
-        for part in range(0, len(x), samples):
-            rows = slice(part, part + samples)
-            x_part, y_part = x[rows], None if y is None else y[rows]
+        for rows in torch.arange(len(x), device=x.device).split(max(1, codes // draws)):
+            x_part, y_part = x[rows], None if y is None else y[rows]  # (b, D)
             posterior = self.encode(x_part, y_part)
-            log_sum = torch.full((len(x_part),), -torch.inf, dtype=x.dtype, device=x.device)
-            for done in range(0, K, draws):
-                z = reparameterise(*posterior, K=min(draws, K - done), generator=generator)
-                log_weights = (
-                    self._log_px(x_part, z, y_part)
-                    + gaussian_log_prob(z)
-                    - gaussian_log_prob(z, *posterior)
-                )  # (draws, samples)
-                log_sum = torch.logaddexp(log_sum, log_weights.logsumexp(dim=0))
-            bounds.append(log_sum - torch.tensor(K, dtype=x.dtype).log())
-        return torch.cat(bounds) if bounds else x.new_zeros(0)
+            log_weights = []
+            for start in range(0, K, draws):
+                z = reparameterise(*posterior, K=min(draws, K - start), generator=generator)
+                log_px = self._log_px(x_part, z, y_part)  # (draws, b)
+                log_weights.append(_log_weights(log_px, z, posterior))
+            bounds.append(importance_bound(torch.cat(log_weights)))  # (K, b) -> (b,)
+        return torch.cat(bounds)  # (B,)
 
     def _log_px(self, x: Tensor, z: Tensor, y: Tensor | None) -> Tensor:
-        """Log p(x|z) of codes (K, B, d), summed over the dimensions: (K, B)."""
+        """Log p(x|z) of K codes per sample: ``(K, B, d) -> (K, B)``."""
         params = self.decode(z, y)  # (K, B, D * params_per_dimension)
         self.likelihood.check_params(params, x.shape[-1])
-        return sum_over_dimensions(self.likelihood.log_prob(x, params))
+        return sum_over_dimensions(self.likelihood.log_prob(x, params))  # (K, B, D) -> (K, B)
 
-    def warm_up(self, epochs: int) -> Callable[[int], None]:
-        """Anneal the KL: its weight rises from 1/epochs to 1, for ``fit(before_epoch=...)``.
 
-        Parameters
-        ----------
-        epochs
-            Length of the rise.
+def _log_weights(log_px: Tensor, z: Tensor, posterior: Posterior) -> Tensor:
+    """Weigh codes (K, B, d) by ``log w = log p(x|z) + log p(z) - log q(z|x)``: (K, B)."""
+    return log_px + gaussian_log_prob(z) - gaussian_log_prob(z, *posterior)
 
-        Returns
-        -------
-        callable
-            Sets the weight for the epoch that it is given, counted from 0.
-        """
-        check_count("epochs", epochs)
 
-        def before_epoch(epoch: int) -> None:
-            self.kl_weight = min(1.0, (epoch + 1) / epochs)
+class KLWarmUp:
+    """Let the weight of a VAE's KL rise from 1/epochs to 1, and stay there.
 
-        # By its name a checkpoint knows it.
-        before_epoch.__qualname__ = f"VAE.warm_up({epochs})"
-        return before_epoch
+    For ``fit(model, ..., before_epoch=KLWarmUp(model, 20))``, which enters it as a context: when
+    training ends, however it ends, the KL has the weight that it had before.
+
+    Parameters
+    ----------
+    model
+        The VAE whose KL is weighed, with K = 1.
+    epochs
+        Length of the rise.
+
+    Raises
+    ------
+    ValueError
+        If `epochs` is not a whole number of at least 1, or the model's bound has no KL term.
+    """
+
+    def __init__(self, model: VAE, epochs: int) -> None:
+        if model.K > 1:
+            raise ValueError(
+                f"model has K={model.K}: its importance-weighted bound has no KL term to weigh; "
+                "expected a model with K=1"
+            )
+        self.model = model
+        self.epochs = check_count("epochs", epochs)
+        self._weight_before = model.kl_weight
+
+    def __call__(self, epoch: int) -> None:
+        """Set the weight for an epoch, counted from 0."""
+        self.model.kl_weight = min(1.0, (epoch + 1) / self.epochs)
+
+    def __enter__(self) -> KLWarmUp:
+        self._weight_before = self.model.kl_weight
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.model.kl_weight = self._weight_before
+
+    def __repr__(self) -> str:
+        return f"KLWarmUp(epochs={self.epochs})"
 
 
 def mlp_vae(
@@ -489,15 +466,12 @@ def mlp_vae(
     d: int,
     likelihood: Likelihood,
     *,
-    bottleneck: nn.Module | None = None,
-    m: int | None = None,
-    n_classes: int | None = None,
-    condition_dim: int | None = None,
+    condition: Condition = NoCondition(),
     activation: str = "gelu",
     beta: float = 1.0,
     K: int = 1,
 ) -> VAE:
-    """Build the plainest VAE: one hidden layer on either side.
+    """Build the plainest VAE: one hidden layer on either side, nothing in the middle.
 
     Parameters
     ----------
@@ -509,52 +483,18 @@ def mlp_vae(
         Latent dimension.
     likelihood
         p(x|z).
-    bottleneck
-        Between code and decoder.
-    m
-        What the bottleneck gives to the decoder; None: d numbers.
-    n_classes, condition_dim
-        As in `VAE`.
     activation
         Nonlinearity of the hidden layers, one of those of `vqvae_lib.networks.mlp`.
-    beta, K
+    condition, beta, K
         As in `VAE`.
 
     Returns
     -------
     VAE
-        D -> hidden -> d, bottleneck, m -> hidden -> parameters of the likelihood.
+        D -> hidden -> d -> hidden -> parameters of the likelihood.
     """
-    behind = condition_width(n_classes, condition_dim)
-    trunk = mlp([D + behind, hidden], output_activation=activation)
+    trunk = mlp([D + condition.width, hidden], output_activation=activation)
     encoder = GaussianEncoder(trunk, hidden, d)
-    sizes = [(d if m is None else m) + behind, hidden, D * likelihood.params_per_dimension]
-    return VAE(
-        encoder,
-        mlp(sizes, activation=activation),
-        likelihood,
-        bottleneck,
-        n_classes=n_classes,
-        condition_dim=condition_dim,
-        beta=beta,
-        K=K,
-    )
-
-
-def condition_width(n_classes: int | None, condition_dim: int | None) -> int:
-    """How many numbers a conditional model puts behind its rows; 0 for one without conditions.
-
-    Raises
-    ------
-    ValueError
-        If a number is below 1, or both are given.
-    """
-    for name, value in (("n_classes", n_classes), ("condition_dim", condition_dim)):
-        if value is not None:
-            check_count(name, value)
-    if n_classes is not None and condition_dim is not None:
-        raise ValueError(
-            f"n_classes={n_classes} and condition_dim={condition_dim}: expected one of them, "
-            "labels or numbers"
-        )
-    return n_classes or condition_dim or 0
+    widths = [d + condition.width, hidden, D * likelihood.params_per_dimension]
+    decoder = mlp(widths, activation=activation)
+    return VAE(encoder, decoder, likelihood, condition=condition, beta=beta, K=K)

@@ -3,7 +3,7 @@
 Data flow, once: x (B, D) -> encoder -> mu, log_var (B, d) -> reparameterise -> z (B, d) ->
 quantum encoder -> quantum space -> quantum decoder, measured -> o (B, m) -> decoder -> parameters
 of the likelihood p(x|z). z is classical, so the KL is the VAE's; with exact expectation values the
-circuit is a deterministic part of the decoder, and the ELBO is the VAE's as well.
+circuit is a deterministic part of the decoder, so the ELBO is the VAE's as well.
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ from __future__ import annotations
 import copy
 import os
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any, Literal
+from math import prod
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
-from vqvae_lib._checkpoint import read_checkpoint, write_checkpoint
 from vqvae_lib._checks import check_count
+from vqvae_lib._model_files import read_model, write_model
 from vqvae_lib.bottlenecks import Kind, Patched, Scaled, make_bottleneck
-from vqvae_lib.likelihoods import Bernoulli, Binomial, Gaussian, Likelihood
+from vqvae_lib.conditions import Condition, NoCondition
+from vqvae_lib.likelihoods import Gaussian, Likelihood
 from vqvae_lib.networks import ConvDecoder, ConvEncoder, mlp
 from vqvae_lib.quantum import Circuit, PennyLane, QuantumLayer
 from vqvae_lib.quantum.layer import Init
 from vqvae_lib.quantum.parts import QuantumDecoder, QuantumEncoder, QuantumSpace
-from vqvae_lib.vae import VAE, GaussianEncoder, condition_width
+from vqvae_lib.vae import VAE, GaussianEncoder
 
 __all__ = ["VQVAE"]
 
-_FORMAT = 1  # of saved files; counts up when an old file can no longer be read
+M = TypeVar("M", bound=nn.Module)
 
 
 class VQVAE(VAE):
@@ -42,11 +43,11 @@ class VQVAE(VAE):
     hidden_dim
         Width of the hidden layer on either side.
     latent_dim
-        Latent dimension d: n_qubits (one angle a qubit) or 2·n_qubits (two).
+        Latent dimension d: n_qubits (one angle per qubit) or 2·n_qubits (two).
     n_qubits
         Number n of qubits.
     likelihood
-        p(x|z), see `vqvae_lib.likelihoods`; None: a Gaussian with one learned variance.
+        p(x|z), see `vqvae_lib.likelihoods`; None for a Gaussian with one shared variance.
     bottleneck
         "quantum", or the twin that takes the circuit's place: "separable", "frozen", "patched",
         "fourier", "mlp", "linear", "tanh" or "none", see `vqvae_lib.bottlenecks`. Built from the
@@ -54,30 +55,25 @@ class VQVAE(VAE):
     patches
         Number of circuits of the bottleneck "patched".
     init
-        How the angles begin, see `vqvae_lib.quantum.layer.initial_weights`; None: with a chart
-        where the circuit has one, else at random.
+        How the angles begin, see `vqvae_lib.quantum.layer.initial_weights`.
     scale_features
-        Whether the decoder is given features times learned numbers that begin at 1/a.
+        Whether the decoder is given features times trained numbers that begin at 1/a.
     backend
         What runs the circuit, see `vqvae_lib.quantum.QuantumLayer`.
-    trunk
-        "mlp" or "conv": what encoder and decoder are made of.
     image_shape
-        (H, W), for "conv".
+        (H, W), to make encoder and decoder convolutional; None for one hidden layer each.
     activation
         Nonlinearity of the hidden layers, one of those of `vqvae_lib.networks.mlp`.
-    n_classes, condition_dim, beta, K
+    condition, beta, K
         As in `vqvae_lib.VAE`.
     **circuit
-        Further arguments of `vqvae_lib.Circuit`: embedding, entangler, reupload, readout, …
-        Where nothing is said, the course's settings hold: angle_scale 0.3; entangling layers that
-        cancel at zero angles (mirror=True) where the circuit allows it; and as many features as
-        the code has numbers, so "ZX" for two angles a qubit and "Z" for one.
+        Settings of `vqvae_lib.Circuit` (embedding, entangler, reupload, readout, …) that shall
+        differ from those that `Circuit.for_latent` recommends.
 
     Raises
     ------
-    ValueError
-        If an argument does not fit, or does not go together with another.
+    ValueError, TypeError
+        If an argument is unknown, does not fit, or does not go together with another.
 
     Examples
     --------
@@ -102,47 +98,43 @@ class VQVAE(VAE):
         likelihood: Likelihood | None = None,
         bottleneck: Kind = "quantum",
         patches: int | None = None,
-        init: Init | None = None,
+        init: Init = "noisy_passthrough",
         scale_features: bool = True,
         backend: Any = "auto",
-        trunk: Literal["mlp", "conv"] = "mlp",
         image_shape: tuple[int, int] | None = None,
         activation: str = "gelu",
-        n_classes: int | None = None,
-        condition_dim: int | None = None,
+        condition: Condition = NoCondition(),
         beta: float = 1.0,
         K: int = 1,
         **circuit: Any,
     ) -> None:
-        check_count("input_dim", input_dim)
-        check_count("hidden_dim", hidden_dim)
+        D, hidden = check_count("input_dim", input_dim), check_count("hidden_dim", hidden_dim)
+        if image_shape is not None and prod(image_shape) != D:
+            raise ValueError(
+                f"image_shape={image_shape!r} has {prod(image_shape)} pixels: expected "
+                f"input_dim={D} of them"
+            )
         likelihood = Gaussian() if likelihood is None else likelihood
-        described = Circuit.for_latent(latent_dim, n_qubits, **circuit)
-        sizes = (input_dim, hidden_dim, latent_dim, described.n_features)
-        behind = condition_width(n_classes, condition_dim)
-        encoder, decoder = _trunks(trunk, sizes, behind, likelihood, image_shape, activation)
-        # The bottleneck comes last: twins with the same seed draw the same networks before it.
-        between = make_bottleneck(
-            bottleneck, described, init=init, scale_features=scale_features, backend=backend,
+        plan = Circuit.for_latent(latent_dim, n_qubits, **circuit)
+        # Drawn in this order, so that twins from one seed share the first weights of both networks.
+        encoder = _make_encoder(D, hidden, plan.latent_dim, condition, image_shape, activation)
+        decoder = _make_decoder(
+            plan.n_features, hidden, D, condition, likelihood, image_shape, activation
+        )
+        middle = make_bottleneck(
+            bottleneck, plan, init=init, scale_features=scale_features, backend=backend,
             patches=patches,
         )  # fmt: skip
-        super().__init__(
-            encoder, decoder, likelihood, between,
-            n_classes=n_classes, condition_dim=condition_dim, beta=beta, K=K,
-        )  # fmt: skip
-        self.circuit = described
-        self._settings = {
-            "input_dim": input_dim,
-            "hidden_dim": hidden_dim,
+        super().__init__(encoder, decoder, likelihood, middle, condition=condition, beta=beta, K=K)
+        self.circuit = plan
+        self._architecture = {
+            "input_dim": D,
+            "hidden_dim": hidden,
             "bottleneck": bottleneck,
             "patches": patches,
-            "init": init,
             "scale_features": scale_features,
-            "trunk": trunk,
             "image_shape": image_shape,
             "activation": activation,
-            "n_classes": n_classes,
-            "condition_dim": condition_dim,
         }
 
     # ---------------------------------------------------------------- the five parts
@@ -164,7 +156,7 @@ class VQVAE(VAE):
             )
         if not isinstance(layer, QuantumLayer):
             raise TypeError(
-                f"this model has no circuit: its bottleneck is {self._settings['bottleneck']!r}"
+                f"this model has no circuit: its bottleneck is {self._architecture['bottleneck']!r}"
             )
         return layer
 
@@ -206,28 +198,26 @@ class VQVAE(VAE):
         VQVAE
             Trained together with this one: the weights are the same objects.
         """
-        layer = self.quantum_layer.to_backend(backend, **options)
-        twin = copy.copy(self)
-        twin._modules = dict(self._modules)
-        twin.bottleneck = layer
+        bottleneck: nn.Module = self.quantum_layer.to_backend(backend, **options)
         if isinstance(self.bottleneck, Scaled):
-            twin.bottleneck = copy.copy(self.bottleneck)
-            twin.bottleneck._modules = {"layer": layer}
-        return twin
+            bottleneck = _with_part(self.bottleneck, "layer", bottleneck)
+        return _with_part(self, "bottleneck", bottleneck)
 
     def extra_repr(self) -> str:
         """Name the objective, and whose it is, when the model is printed."""
-        said = super().extra_repr()
+        objective = super().extra_repr()
         backend = getattr(self._unscaled, "backend", None)
-        if isinstance(backend, PennyLane) and (backend.shots or backend.noise):
-            source = f"{backend.shots} shots" if backend.shots else "a noisy device"
-            said += f", features from {source}: bounds are those of a model with a noisy decoder"
-        return said
+        if not isinstance(backend, PennyLane) or not (backend.shots or backend.noise):
+            return objective
+        source = f"{backend.shots} shots" if backend.shots else "a noisy device"
+        return (
+            f"{objective}, features from {source}: bounds are those of a model with a noisy decoder"
+        )
 
     # ---------------------------------------------------------------- files
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model into one file: its settings, its weights, and with what it was made.
+        """Write the model into one file: the arguments that build it, and its weights.
 
         The file holds tensors and JSON (the safetensors format), no pickle, and appears whole or
         not at all. The backend does not belong to the model: `load` chooses one.
@@ -235,21 +225,19 @@ class VQVAE(VAE):
         Raises
         ------
         TypeError
-            If the likelihood is none of the library's own, which alone a file can describe.
+            If the likelihood or the condition is not one of the library's own, which alone a file
+            can describe.
         """
-        info = {
-            "kind": "VQVAE",
-            "format": _FORMAT,
-            "versions": _versions(),
-            "settings": self._settings
-            | {
-                "circuit": {"latent_dim": self.d} | asdict(self.circuit),
-                "beta": self.beta,
-                "K": self.K,
-            },
-            "likelihood": _describe(self.likelihood),
+        arguments = {
+            **self._architecture,
+            **asdict(self.circuit),
+            "latent_dim": self.d,
+            "likelihood": self.likelihood,
+            "condition": self.condition,
+            "beta": self.beta,
+            "K": self.K,
         }
-        write_checkpoint(Path(path), self.state_dict(), info)
+        write_model(path, arguments, self.state_dict())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, backend: Any = "auto") -> VQVAE:
@@ -258,7 +246,7 @@ class VQVAE(VAE):
         Parameters
         ----------
         path
-            The file.
+            The file, of this version of the library or an earlier one.
         backend
             What runs the circuit.
 
@@ -267,108 +255,63 @@ class VQVAE(VAE):
         FileNotFoundError
             If there is no such file.
         ValueError
-            If it is damaged, no saved VQVAE, or of a version that this one cannot read; the
+            If it is damaged, not a saved VQVAE, or of a version that this one cannot read; the
             message says which.
         """
-        path = Path(path)
-        if not path.exists():
-            raise FileNotFoundError(f"path={str(path)!r}: there is no such file")
-        tensors, info = read_checkpoint(path)
-        if info.get("kind") != "VQVAE":
-            raise ValueError(
-                f"{path} holds {info.get('kind', 'a checkpoint of `fit`')!r}: expected a model "
-                "written by VQVAE.save"
-            )
-        made_with = ", ".join(f"{name} {version}" for name, version in info["versions"].items())
-        if info["format"] != _FORMAT:
-            raise ValueError(
-                f"{path} has format {info['format']}, made with {made_with}: this version of "
-                f"vqvae_lib reads format {_FORMAT}"
-            )
-        settings = dict(info["settings"])
-        circuit = settings.pop("circuit")
-        if settings["image_shape"] is not None:
-            settings["image_shape"] = tuple(settings["image_shape"])
+        arguments, tensors, versions = read_model(path)
         try:
-            # Nobody's random numbers are spent on weights that go.
+            # Weights that are about to be replaced are drawn from nobody's random numbers.
             with torch.random.fork_rng(devices=[]):
-                model = cls(
-                    **settings, **circuit, likelihood=_likelihood(info["likelihood"]),
-                    backend=backend,
-                )  # fmt: skip
-            # A file's order is arbitrary, and tables of integers tell nothing of the weights.
+                model = cls(**arguments, init="random", backend=backend)
+            # Tables of integers tell nothing of the weights' dtype.
             model.to(next(t.dtype for t in tensors.values() if t.is_floating_point()))
             model.load_state_dict(tensors)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"{path}, made with {made_with}, does not fit: {error}") from error
+            raise ValueError(f"{path}, made with {versions}, does not fit: {error}") from error
         return model.eval()
 
 
-def _trunks(
-    trunk: str,
-    sizes: tuple[int, int, int, int],
-    behind: int,
+def _make_encoder(
+    D: int,
+    hidden: int,
+    d: int,
+    condition: Condition,
+    image_shape: tuple[int, int] | None,
+    activation: str,
+) -> GaussianEncoder:
+    """Make q(z|x): ``(B, D + width) -> (B, hidden) -> two times (B, d)``."""
+    trunk: nn.Module
+    if image_shape is None:
+        trunk = mlp([D + condition.width, hidden], output_activation=activation)
+    else:
+        trunk = ConvEncoder(
+            image_shape,
+            hidden,
+            activation=activation,
+            output_activation=activation,
+            condition_width=condition.width,
+        )
+    return GaussianEncoder(trunk, hidden, d)
+
+
+def _make_decoder(
+    m: int,
+    hidden: int,
+    D: int,
+    condition: Condition,
     likelihood: Likelihood,
     image_shape: tuple[int, int] | None,
     activation: str,
-) -> tuple[nn.Module, nn.Module]:
-    """Make encoder and decoder, of either kind, with `behind` numbers of a condition."""
-    D, hidden, d, m = sizes
-    if trunk not in ("mlp", "conv"):
-        raise ValueError(f"trunk={trunk!r}: expected 'mlp' or 'conv'")
-    if (trunk == "conv") != (image_shape is not None):
-        raise ValueError(
-            f"trunk={trunk!r} with image_shape={image_shape!r}: expected image_shape=(H, W) with "
-            "trunk='conv', and with it alone"
-        )
-    per_pixel = likelihood.params_per_dimension
+) -> nn.Module:
+    """Make the decoder: ``(B, m + width) -> (B, D * params_per_dimension)``."""
+    params = likelihood.params_per_dimension
     if image_shape is None:
-        body: nn.Module = mlp(
-            [D + behind, hidden], activation=activation, output_activation=activation
-        )
-        decoder: nn.Module = mlp([m + behind, hidden, D * per_pixel], activation=activation)
-    else:
-        if image_shape[0] * image_shape[1] != D:
-            raise ValueError(
-                f"image_shape={image_shape!r} has {image_shape[0] * image_shape[1]} pixels, and "
-                f"input_dim={D}"
-            )
-        body = ConvEncoder(
-            image_shape, hidden, activation=activation, output_activation=activation, extra=behind
-        )
-        decoder = ConvDecoder(
-            m + behind, image_shape, activation=activation, out_channels=per_pixel
-        )
-    return GaussianEncoder(body, hidden, d), decoder
+        return mlp([m + condition.width, hidden, D * params], activation=activation)
+    return ConvDecoder(m + condition.width, image_shape, activation=activation, out_channels=params)
 
 
-def _describe(likelihood: Likelihood) -> dict[str, Any]:
-    """Name a likelihood and its arguments, as JSON can hold them."""
-    # A subclass is none of the library's own, whatever it inherits.
-    if type(likelihood) is Bernoulli:
-        return {"name": "Bernoulli"}
-    if type(likelihood) is Binomial:
-        return {"name": "Binomial", "total_count": likelihood.total_count}
-    if type(likelihood) is Gaussian:
-        fixed = likelihood.kind == "fixed"
-        return {
-            "name": "Gaussian",
-            "variance": float(likelihood.fixed_variance) if fixed else likelihood.kind,
-            "min_variance": likelihood.min_variance,
-        }
-    raise TypeError(
-        f"likelihood is a {type(likelihood).__name__}, which a file cannot describe: expected one "
-        "of the library's own, or keep model.state_dict()"
-    )
-
-
-def _likelihood(described: dict[str, Any]) -> Likelihood:
-    known = {"Bernoulli": Bernoulli, "Binomial": Binomial, "Gaussian": Gaussian}
-    arguments = dict(described)
-    return known[arguments.pop("name")](**arguments)
-
-
-def _versions() -> dict[str, str]:
-    from vqvae_lib import __version__
-
-    return {"vqvae_lib": __version__, "torch": torch.__version__}
+def _with_part(module: M, name: str, part: nn.Module) -> M:
+    """Copy a module with one part replaced; all other parts and all weights are shared."""
+    twin = copy.copy(module)
+    twin._modules = module._modules | {name: part}
+    return twin

@@ -43,7 +43,7 @@ def test_samples_of_a_vae_pass_clamped_or_not(model):
     for clamped in (False, True):
 
         def generate(n, g, clamped=clamped):
-            images = model.sample(n, mean=True, generator=g)
+            images = model.sample_mean(n, generator=g)
             return images.clamp(0, 1) if clamped else images
 
         verdict = check.ex_03_1(generate)
@@ -80,7 +80,7 @@ def test_wrong_samples_are_recognised(digits, model, autoencoder):
         (lambda n, g: model.sample(n, generator=g), "noise"),
         (lambda n, g: autoencoder.decode(torch.randn(n, 8, generator=g)), "no-digits"),
         (lambda n, g: torch.rand(n, 64, generator=g), "noise"),
-        (lambda n, g: flat.sample(n, mean=True, generator=g), "collapsed"),
+        (lambda n, g: flat.sample_mean(n, generator=g), "collapsed"),
         (from_training, "copies"),
         (lambda n, g: digits.x_train[:n], "copies"),
         (lambda n, g: from_training(n, g, 0.03), "copies"),
@@ -91,13 +91,13 @@ def test_wrong_samples_are_recognised(digits, model, autoencoder):
         (lambda n, g: 0.3 * from_training(n, g) + 0.7 * from_training(n, g), "mixtures"),
         (near_the_middle, "no-variety"),
         (lambda n, g: digits.x_train.mean(0).expand(n, 64), "same"),
-        (lambda n, g: 16 * model.sample(n, mean=True, generator=g), "range"),
-        (lambda n, g: model.sample(n, mean=True), "generator-unused"),
+        (lambda n, g: 16 * model.sample_mean(n, generator=g), "range"),
+        (lambda n, g: model.sample_mean(n), "generator-unused"),
         (
-            lambda n, g: model.sample(n, mean=True, generator=torch.Generator().manual_seed(0)),
+            lambda n, g: model.sample_mean(n, generator=torch.Generator().manual_seed(0)),
             "fixed",
         ),
-        (lambda n, g: model.sample(n, mean=True, generator=g).reshape(n, 8, 8), "shape"),
+        (lambda n, g: model.sample_mean(n, generator=g).reshape(n, 8, 8), "shape"),
     ]
     for number, (answer, kind) in enumerate(answers):
         verdict = check.ex_03_1(answer)

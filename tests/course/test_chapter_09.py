@@ -307,7 +307,9 @@ def by_images(given, *, change=lambda made: made):
 
 def by_codes(given, *, seed=0, turn=True):
     torch.manual_seed(seed)
-    model = vq.VQVAE(64, 128, 8, 4, n_classes=2, likelihood=vq.Gaussian(initial=0.01))
+    model = vq.VQVAE(
+        64, 128, 8, 4, condition=vq.Labels(2), likelihood=vq.Gaussian(initial_variance=0.01)
+    )
     x = torch.cat([given.x, given.ink, given.chalk])
     style = torch.cat([given.style, torch.zeros(40), torch.ones(40)]).long()
     vq.fit(

@@ -52,7 +52,7 @@ def drawn(case="unscaled", seed=0, **changes):
     with torch.no_grad():
         for parameter in model.bottleneck.parameters():
             parameter.uniform_(-math.pi, math.pi)
-        model.encoder.log_var[0].bias.add_(-0.5)
+        model.encoder.log_var.bias.add_(-0.5)
     return rounded(model)
 
 
@@ -146,23 +146,27 @@ def without_bias(model):
 
 
 def convolutional():
-    return vq.VQVAE(64, 8, 4, 2, trunk="conv", image_shape=(8, 8), likelihood=Gaussian())
+    return vq.VQVAE(64, 8, 4, 2, image_shape=(8, 8), likelihood=Gaussian())
 
 
 @pytest.mark.parametrize(
     ("model", "changes", "said"),
     [
         (
-            lambda: drawn(n_classes=10),
+            lambda: drawn(condition=vq.Labels(10)),
             {},
-            "model: expected one without labels or conditions, got n_classes=10",
+            r"model: expected one without a condition, got Labels\(n_classes=10\)",
         ),
         (convolutional, {"image_shape": (8, 8)}, "encoder.trunk: cannot run ConvEncoder here"),
         (lambda: drawn(activation="softplus"), {}, "encoder.trunk: cannot run Softplus here"),
         (lambda: without_bias(drawn()), {}, "decoder: expected Linear layers with a bias"),
         (lambda: drawn(bottleneck="mlp"), {}, "bottleneck: cannot run _NearIdentity here, expect"),
         (lambda: drawn(bottleneck="fourier"), {}, "bottleneck: cannot run Fourier here, expected"),
-        (lambda: drawn(likelihood=Gaussian("heads")), {}, r"likelihood: .* got Gaussian\(heads\)"),
+        (
+            lambda: drawn(likelihood=Gaussian("per_dimension")),
+            {},
+            r"likelihood: .* got Gaussian\(variance='per_dimension'",
+        ),
         (lambda: drawn(likelihood=Binomial(256)), {}, "likelihood: .* up to 255, got Binomial"),
         (lambda: drawn(likelihood=Poisson()), {}, "likelihood: expected Gaussian .*, got Poisson"),
         (drawn, {"image_shape": (8, 8)}, "model: expected an encoder of D=64 .* got 24 and 24"),
@@ -366,10 +370,10 @@ def linear():
         model.decoder[0].bias.fill_(0.5)
         encoder.trunk[0].weight.copy_(posterior @ W.T / variance)
         encoder.trunk[0].bias.copy_(-posterior @ W.T.sum(1) * 0.5 / variance)
-        encoder.mu[0].weight.copy_(torch.eye(d))
-        encoder.mu[0].bias.zero_()
-        encoder.log_var[0].weight.zero_()
-        encoder.log_var[0].bias.copy_(posterior.diagonal().log() + 0.3)
+        encoder.mu.weight.copy_(torch.eye(d))
+        encoder.mu.bias.zero_()
+        encoder.log_var.weight.zero_()
+        encoder.log_var.bias.copy_(posterior.diagonal().log() + 0.3)
     return rounded(model)
 
 

@@ -192,16 +192,13 @@ def _images(images: Any, D: int, likelihood: Likelihood) -> Tensor:
 def _generated_mean(model: VAE) -> Tensor:
     """Average the means of p(x|z) over codes from the prior: (D,), in [0, 1]."""
     generator = torch.Generator().manual_seed(0)
-    return model.sample(2000, mean=True, generator=generator).double().mean(0).clamp(0, 1).cpu()
+    return model.sample_mean(2000, generator=generator).double().mean(0).clamp(0, 1).cpu()
 
 
 def _describe(model: VAE) -> dict[str, Any]:
     """Describe the model's parts for the browser, and refuse what it cannot run."""
-    if model.n_classes is not None or model.condition_dim is not None:
-        raise ValueError(
-            f"model: expected one without labels or conditions, got n_classes={model.n_classes}, "
-            f"condition_dim={model.condition_dim}"
-        )
+    if model.condition.width:
+        raise ValueError(f"model: expected one without a condition, got {model.condition}")
     encoder = model.encoder
     if not isinstance(encoder, GaussianEncoder):
         raise ValueError(f"encoder: expected a GaussianEncoder, got {type(encoder).__name__}")
@@ -242,7 +239,7 @@ def _describe_bottleneck(bottleneck: nn.Module) -> dict[str, Any]:
 
 
 def _describe_likelihood(likelihood: Likelihood) -> dict[str, Any]:
-    if isinstance(likelihood, Gaussian) and likelihood.kind in ("learned", "fixed"):
+    if isinstance(likelihood, Gaussian) and likelihood.params_per_dimension == 1:
         variance = likelihood.variance(torch.empty(0)).item()
         if 0 < variance < math.inf:
             return {"name": "gaussian", "variance": variance}

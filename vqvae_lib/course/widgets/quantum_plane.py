@@ -110,11 +110,8 @@ def _check(model: VQVAE) -> None:
         raise TypeError(f"model: expected a VQVAE with a circuit, but {error}") from None
     if model.d != 2:
         raise ValueError(f"model: expected latent_dim=2, a point of the plane, got {model.d}")
-    if model.n_classes is not None or model.condition_dim is not None:
-        raise ValueError(
-            f"model: expected one without labels or conditions, got n_classes={model.n_classes}, "
-            f"condition_dim={model.condition_dim}"
-        )
+    if model.condition.width:
+        raise ValueError(f"model: expected one without a condition, got {model.condition}")
     likelihood = model.likelihood
     if type(likelihood) not in MEANS or likelihood.params_per_dimension != 1:
         known = ", ".join(kind.__name__ for kind in MEANS)
