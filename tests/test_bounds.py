@@ -1,4 +1,4 @@
-"""Bounds against torch.distributions, dense linear algebra, quadrature and Monte Carlo."""
+"""Bounds against torch.distributions, NumPy and Monte Carlo."""
 
 import itertools
 import math
@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
+from torch.distributions import Independent, Normal, kl_divergence
 
 import vqvae_lib as vq
 from vqvae_lib.bounds import gaussian_log_prob, mean_over_batch, sum_over_dimensions
@@ -29,8 +29,8 @@ def test_sums_run_over_dimensions_and_means_over_the_rest():
 @pytest.mark.parametrize("d", [1, 2, 50])
 def test_kl_from_the_prior_is_that_of_torch(d):
     mu, log_var = draws(7, d), draws(7, d, seed=1)
-    wanted = kl_divergence(normal(mu, log_var), normal(torch.zeros(7, d), torch.zeros(7, d)))
-    assert torch.allclose(vq.gaussian_kl(mu, log_var), wanted, rtol=1e-12)
+    oracle = kl_divergence(normal(mu, log_var), normal(torch.zeros(7, d), torch.zeros(7, d)))
+    assert torch.allclose(vq.gaussian_kl(mu, log_var), oracle, rtol=1e-12)
 
 
 def test_kl_between_two_is_that_of_torch_and_is_not_symmetric():
@@ -76,10 +76,10 @@ def test_the_elbo_weighs_the_kl():
 
 def test_the_importance_bound_is_the_logarithm_of_the_mean_weight():
     log_weights = draws(6, 5)
-    wanted = np.log(np.exp(log_weights.numpy()).mean(0))
-    assert np.allclose(vq.importance_bound(log_weights), wanted, rtol=1e-12)
+    expected = np.log(np.exp(log_weights.numpy()).mean(0))
+    assert np.allclose(vq.importance_bound(log_weights), expected, rtol=1e-12)
     # Where the weights themselves are zero in floating point.
-    assert np.allclose(vq.importance_bound(log_weights - 2000), wanted - 2000, rtol=1e-12)
+    assert np.allclose(vq.importance_bound(log_weights - 2000), expected - 2000, rtol=1e-12)
 
 
 def test_the_importance_bound_of_fewer_samples_is_lower_on_average_over_all_subsets():
@@ -95,83 +95,21 @@ def test_the_importance_bound_of_fewer_samples_is_lower_on_average_over_all_subs
         assert (more > few).all()
 
 
-# ---------------------------------------------------------------- the model that can be solved
-
-
-def generic_model(seed=0, D=6, d=3):
-    return vq.PPCA(draws(D, seed=seed), draws(D, d, seed=seed + 1), 0.3)
-
-
-def test_ppca_likelihood_is_that_of_the_dense_gaussian():
-    model, x = generic_model(), draws(9, 6, seed=5)
-    covariance = model.W @ model.W.T + model.variance * torch.eye(6).double()
-    wanted = MultivariateNormal(model.mean, covariance).log_prob(x)
-    assert torch.allclose(model.log_likelihood(x), wanted, rtol=0, atol=1e-10)
-
-
-def test_ppca_posterior_is_that_of_conditioning_the_joint_gaussian():
-    model, x = generic_model(), draws(9, 6, seed=5)
-    covariance = model.W @ model.W.T + model.variance * torch.eye(6).double()
-    gain = model.W.T @ torch.linalg.inv(covariance)  # Cov(z, x) Cov(x)^-1
-    mu, posterior = model.posterior(x)
-    assert torch.allclose(mu, (x - model.mean) @ gain.T, atol=1e-10)
-    assert torch.allclose(posterior, torch.eye(3) - gain @ model.W, atol=1e-10)
-
-
-def test_bayes_rule_holds_for_ppca():
-    """log p(x) = log p(x|z) + log p(z) - log p(z|x), at every z."""
-    model, x, z = generic_model(), draws(9, 6, seed=5), draws(9, 3, seed=6)
-    mu, covariance = model.posterior(x)
-    log_var = torch.full((6,), math.log(model.variance)).double()
-    found = (
-        gaussian_log_prob(x, model.mean + z @ model.W.T, log_var)
-        + gaussian_log_prob(z)
-        - MultivariateNormal(mu, covariance).log_prob(z)
-    )
-    assert torch.allclose(found, model.log_likelihood(x), atol=1e-10)
-
-
-def test_the_fit_of_ppca_is_the_maximum():
-    """No step in any direction raises the likelihood; scikit-learn's PCA agrees on its value."""
-    from sklearn.decomposition import PCA
-
-    x = draws(200, 5) @ draws(5, 5, seed=1) + 2
-    model = vq.ppca(x, 2)
-    best = model.log_likelihood(x).mean()
-    assert best.item() == pytest.approx(PCA(2).fit(x.numpy() * 1.0).score(x.numpy()), abs=0.02)
-    g = torch.Generator().manual_seed(0)
-    for _ in range(20):
-        step = 1e-3 * torch.randn(5, 2, generator=g, dtype=torch.float64)
-        for sign in (-1, 1):
-            other = vq.PPCA(model.mean, model.W + sign * step, model.variance)
-            assert other.log_likelihood(x).mean() < best
-    for factor in (0.99, 1.01):
-        other = vq.PPCA(model.mean, model.W, model.variance * factor)
-        assert other.log_likelihood(x).mean() < best
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (
             lambda: vq.gaussian_kl(torch.zeros(3, 2), torch.zeros(3, 1)),
-            r"mu \(3, 2\) and log_var \(3, 1\): expected the same shape",
+            r"mu has shape \(3, 2\) and log_var \(3, 1\): expected the same shape",
         ),
         (
             lambda: vq.importance_bound(torch.zeros(0, 4)),
-            r"log_weights has shape \(0, 4\): expected \(K, B\) with K >= 1",
+            r"log_weights has shape \(0, 4\): expected at least 1 rows",
         ),
         (
             lambda: vq.importance_bound(torch.zeros(4)),
             r"log_weights has shape \(4,\): expected \(K, B\)",
         ),
-        (lambda: vq.ppca(draws(9, 4), 4), r"d=4 does not fit x of shape \(9, 4\)"),
-        (lambda: vq.ppca(draws(9, 4), 0), r"d=0 does not fit"),
-        (
-            lambda: vq.ppca(torch.eye(4)[:2].repeat(3, 1), 2),
-            "x lies within d=2 dimensions exactly",
-        ),
-        (lambda: vq.ppca(torch.full((9, 4), float("nan")), 2), "x holds nan or inf"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -4,7 +4,6 @@ import torch
 from torch import nn
 
 import vqvae_lib as vq
-from vqvae_lib.applications.gaussian import FullGaussian
 
 D, LATENT, VARIANCE = 6, 2, 0.3
 
@@ -42,4 +41,4 @@ def linear_model():
     W = torch.randn(D, LATENT, generator=generator(1)).double()
     b = torch.randn(D, generator=generator(2)).double()
     model = vq.VAE(Encoder(W, b), Decoder(W, b), vq.Gaussian(VARIANCE)).double()
-    return model, FullGaussian(b, W @ W.T + VARIANCE * torch.eye(D).double())
+    return model, vq.ProbabilisticPCA(b, W, VARIANCE).marginal()
