@@ -1,126 +1,201 @@
-"""The comparison against SciPy's tests, a closed test procedure, and runs with a known answer."""
+"""The comparison on runs with a known answer."""
 
-import itertools
 import json
 import math
 
 import joblib
 import numpy as np
 import pytest
-import scipy.stats
 
-from vqvae_lib.comparison import (
-    Comparison,
-    Difference,
-    bootstrap_interval,
-    compare,
-    holm,
-    sign_test,
-)
+from vqvae_lib.comparison import Comparison, Contrast, compare, correct_families
+from vqvae_lib.inference import estimate_difference, holm
 
 # Runs with a known answer -------------------------------------------------------------------------
 
 EFFECT = {"good": 1.0, "plain": 0.0, "bad": -1.0}
-called = []
+FAMILY = (Contrast("good", "plain"), Contrast("plain", "bad", "valid"))
+calls = []
 
 
-def run(arm, seed, *, lr=1.0):
-    """A score that is best at lr = 2; the seed does the same to all arms, and little beside."""
-    called.append((arm, lr, seed))
-    common = np.random.default_rng(seed).normal()
-    own = 0.1 * np.random.default_rng([seed, len(arm)]).normal()
-    valid = EFFECT[arm] + common + own - (lr - 2) ** 2
-    return {"valid": valid, "test": valid - 0.5}
+def run(arm, fold, seed, *, lr=1.0):
+    """A score that is best at lr = 2 (fold 3: at lr = 1); folds move all arms alike, seeds little.
+
+    The test score would choose the worst setting: whoever looks at it is found out.
+    """
+    calls.append((arm, fold, seed, lr))
+    common = np.random.default_rng(fold).normal()
+    own = 0.1 * np.random.default_rng([fold, seed, len(arm)]).normal()
+    loss = (lr - (1 if fold == 3 else 2)) ** 2
+    return {"valid": EFFECT[arm] + common + own - loss, "test": EFFECT[arm] + common + own + loss}
 
 
 ARMS = {name: [{"lr": lr} for lr in (1.0, 2.0, 3.0)] for name in EFFECT}
+OPTIONS = {
+    "folds": range(8), "seeds": (0, 1), "tuning_seeds": (100, 101), "family": FAMILY,
+    "test_to_train": 0.2,
+}  # fmt: skip
+ONE_EACH = {"good": [{}], "plain": [{}]}
+FEW = {"folds": (0, 1), "seeds": (0,), "test_to_train": 0.2}
 
 
 @pytest.fixture
-def found():
-    called.clear()
-    return compare(run, ARMS, seeds=range(8), tuning_seeds=(100, 101))
+def comparison():
+    calls.clear()
+    return compare(run, ARMS, **OPTIONS)
 
 
-def test_each_arm_gets_the_setting_that_is_best_on_validation_data(found):
-    assert {name: arm.setting for name, arm in found.arms.items()} == {
-        name: {"lr": 2.0} for name in EFFECT
-    }
-    tried = found.arms["good"].tried
-    assert [setting["lr"] for setting, _ in tried] == [1.0, 2.0, 3.0]
-    expected = np.mean([run("good", seed, lr=3.0)["valid"] for seed in (100, 101)])
-    assert tried[2][1] == pytest.approx(expected)
+# Choosing settings --------------------------------------------------------------------------------
 
 
-def test_no_arm_is_run_more_than_another(found):
-    counts = {name: sum(arm == name for arm, *_ in called) for name in EFFECT}
-    assert counts == dict.fromkeys(EFFECT, 3 * 2 + 8)
+def test_each_fold_chooses_the_setting_that_is_best_on_its_own_validation_data(comparison):
+    for arm in comparison.arms.values():
+        assert arm.settings == [{"lr": 1.0 if fold == 3 else 2.0} for fold in range(8)]
+    good = comparison.arms["good"]
+    assert good.candidates == ARMS["good"]
+    expected = np.mean([run("good", 5, seed, lr=3.0)["valid"] for seed in (100, 101)])
+    assert good.tuning[5][2] == pytest.approx(expected)
+    assert np.shape(good.tuning) == (8, 3)
 
 
-def test_scores_are_those_of_the_runs(found):
-    expected = [run("bad", seed, lr=2.0)["test"] for seed in range(8)]
-    assert found.arms["bad"].scores["test"] == expected
+def test_a_fold_s_choice_depends_on_no_other_fold(comparison):
+    """Nested: the fold's own runs alone decide, whichever folds are compared beside it."""
+    part = compare(run, ARMS, **OPTIONS | {"folds": (3, 6)})
+    for name, arm in part.arms.items():
+        assert arm.chosen == [comparison.arms[name].chosen[fold] for fold in (3, 6)]
+        assert arm.scores["test"] == [comparison.arms[name].scores["test"][fold] for fold in (3, 6)]
 
 
-def test_what_the_seed_does_to_both_drops_out(found):
-    difference = found.difference("good", "plain")
-    pairs = [
-        a - b
-        for a, b in zip(
-            found.arms["good"].scores["test"], found.arms["plain"].scores["test"], strict=True
-        )
-    ]
-    assert difference.mean == pytest.approx(np.mean(pairs))
-    assert difference.low < 1 < difference.high
-    assert difference.high - difference.low < 0.5  # the scores themselves scatter by 1
-    assert np.std(found.arms["good"].scores["test"]) > 0.4
-    assert difference.p == 2 / 2**8
-    assert found.difference("plain", "good").mean == -difference.mean
-
-
-def test_p_values_are_corrected_for_the_number_of_arms(found):
-    against = found.against("plain")
-    assert list(against) == ["good", "bad"]
-    alone = {name: found.difference(name, "plain").p for name in against}
-    assert {name: difference.p for name, difference in against.items()} == holm(alone)
-
-
-def test_it_survives_a_file_of_json(found):
-    back = Comparison.from_dict(json.loads(json.dumps(found.to_dict())))
-    assert back.against("plain", "valid") == found.against("plain", "valid")
-    assert back.seeds == list(range(8))
-
-
-def test_processes_give_the_same_scores(found):
-    with joblib.parallel_config(backend="threading"):
-        other = compare(run, ARMS, seeds=range(8), tuning_seeds=(100, 101), jobs=2)
-    assert other == found
-
-
-def test_finished_runs_are_not_run_again(tmp_path):
-    store = tmp_path / "runs" / "one.jsonl"
-    settings = {"seeds": range(4), "tuning_seeds": (100,), "store": store}
-    called.clear()
-    first = compare(run, ARMS, **settings)
-    count = len(called)
-    kept = store.read_text().splitlines()
-    assert len(kept) == count == 3 * (3 + 4)
-    assert compare(run, ARMS, **settings) == first
-    assert len(called) == count
-    store.write_text("\n".join(kept[:5]) + "\n")  # as if it had been stopped
-    assert compare(run, ARMS, **settings) == first
-    assert len(called) == count + 16
+def test_no_arm_is_run_more_than_another(comparison):
+    counts = {name: sum(arm == name for arm, *_ in calls) for name in EFFECT}
+    assert counts == dict.fromkeys(EFFECT, 8 * (3 * 2 + 2))
+    tuned = {seed for *_, seed, lr in calls if lr == 3.0}
+    assert tuned == {100, 101}
 
 
 def test_one_candidate_each_needs_no_tuning():
-    called.clear()
-    found = compare(run, {"good": [{}], "bad": [{}]}, seeds=range(4), tuning_seeds=())
-    assert len(called) == 8
-    assert found.arms["good"].tried == []
-    assert found.arms["good"].setting == {}
+    calls.clear()
+    comparison = compare(run, ONE_EACH, **FEW)
+    assert len(calls) == 4
+    assert comparison.arms["good"].tuning == []
+    assert comparison.arms["good"].settings == [{}, {}]
 
 
-def unfinished(arm, seed):
+# Differences --------------------------------------------------------------------------------------
+
+
+def test_scores_are_those_of_the_runs_averaged_over_seeds(comparison):
+    expected = [
+        [run("bad", fold, seed, lr=1.0 if fold == 3 else 2.0)["test"] for seed in (0, 1)]
+        for fold in range(8)
+    ]
+    assert comparison.arms["bad"].scores["test"] == expected
+    assert comparison.unit_scores("bad") == pytest.approx(np.mean(expected, 1))
+
+
+def test_what_a_fold_does_to_both_drops_out(comparison):
+    difference = comparison.difference("good", "plain")
+    gains = comparison.unit_scores("good") - comparison.unit_scores("plain")
+    assert difference == estimate_difference(gains, test_to_train=0.2)
+    assert difference.low < 1 < difference.high
+    assert difference.high - difference.low < 0.5  # the scores themselves scatter by 1
+    assert comparison.unit_scores("good").std() > 0.4
+    assert difference.p == 2 / 2**8
+    assert difference.detectable < 0.3
+    assert comparison.difference("plain", "good").mean == -difference.mean
+
+
+def test_more_seeds_are_no_more_units():
+    """Runs that do not depend on the seed: ten times as many of them say nothing more."""
+    once, often = (compare(_seedless, ONE_EACH, **FEW | {"seeds": range(n)}) for n in (1, 10))
+    assert often.difference("good", "plain") == pytest.approx(once.difference("good", "plain"))
+
+
+def _seedless(arm, fold, seed):
+    return {"test": EFFECT[arm] + len(arm) * fold}
+
+
+def test_the_family_is_corrected_as_a_whole_and_nothing_else(comparison):
+    tests = comparison.test_family()
+    assert tuple(tests) == FAMILY
+    alone = {contrast: comparison.difference(*contrast).p for contrast in FAMILY}
+    assert {contrast: difference.p for contrast, difference in tests.items()} == holm(alone)
+    gains = comparison.unit_scores("good") - comparison.unit_scores("plain")
+    whole = estimate_difference(gains, test_to_train=0.2, family_size=2)
+    assert tests["good", "plain", "test"].detectable == whole.detectable
+    assert str(FAMILY[1]) == "plain minus bad, valid"
+
+
+def test_families_of_several_comparisons_are_corrected_together(comparison):
+    other = compare(run, ARMS, **OPTIONS | {"folds": range(8, 16), "family": FAMILY[:1]})
+    tests = correct_families({"first": comparison, "second": other})
+    assert list(tests) == [("first", FAMILY[0]), ("first", FAMILY[1]), ("second", FAMILY[0])]
+    assert [difference.p for difference in tests.values()] == [6 / 2**8] * 3
+    gains = other.unit_scores("good") - other.unit_scores("plain")
+    whole = estimate_difference(gains, test_to_train=0.2, family_size=3)
+    assert tests["second", FAMILY[0]].detectable == whole.detectable
+    assert correct_families({}) == {}
+
+
+def test_unknown_arms_and_scores_are_named(comparison):
+    with pytest.raises(ValueError, match="arm='best': expected one of 'good', 'plain', 'bad'"):
+        comparison.difference("best", "plain")
+    with pytest.raises(ValueError, match="score='train': expected one of 'valid', 'test'"):
+        comparison.difference("good", "plain", "train")
+
+
+# Files and processes ------------------------------------------------------------------------------
+
+
+def test_it_survives_a_file_of_json(comparison):
+    assert Comparison.from_dict(json.loads(json.dumps(comparison.to_dict()))) == comparison
+
+
+def test_a_comparison_of_version_1_is_refused():
+    with pytest.raises(ValueError, match="arms, seeds, but no folds, was saved by version 1"):
+        Comparison.from_dict({"arms": {}, "seeds": [0, 1]})
+
+
+def test_threads_give_the_same_scores(comparison):
+    with joblib.parallel_config(backend="threading"):
+        assert compare(run, ARMS, jobs=2, **OPTIONS) == comparison
+
+
+def test_finished_runs_are_not_run_again(tmp_path):
+    options = OPTIONS | {"folds": (0, 3), "store": tmp_path / "runs" / "one.jsonl"}
+    calls.clear()
+    first = compare(run, ARMS, **options)
+    lines = options["store"].read_text().splitlines()
+    assert len(lines) == len(calls) == 2 * 3 * (3 * 2 + 2)
+    assert compare(run, ARMS, **options) == first
+    assert len(calls) == len(lines)
+    options["store"].write_text("\n".join(lines[:5]) + "\n")  # as if it had been stopped
+    assert compare(run, ARMS, **options) == first
+    assert len(calls) == 2 * len(lines) - 5
+
+
+def test_a_line_that_was_cut_off_is_run_again(tmp_path):
+    options = FEW | {"store": tmp_path / "runs.jsonl"}
+    expected = compare(run, ONE_EACH, **options)
+    whole = options["store"].read_text()
+    options["store"].write_text(whole[:-20])
+    calls.clear()
+    assert compare(run, ONE_EACH, **options) == expected
+    assert len(calls) == 1
+    assert options["store"].read_text() == whole
+    options["store"].write_text("what?\n" + whole)
+    with pytest.raises(ValueError, match="line 1: expected a run as JSON, got 'what\\?'"):
+        compare(run, ONE_EACH, **options)
+
+
+def test_numpy_s_numbers_are_folds_and_seeds():
+    comparison = compare(run, ONE_EACH, **FEW | {"folds": np.arange(2), "seeds": np.arange(1)})
+    assert json.loads(json.dumps(comparison.to_dict()))["folds"] == [0, 1]
+
+
+# Refusals -----------------------------------------------------------------------------------------
+
+
+def unfinished(arm, fold, seed):
     return {"valid": math.nan}
 
 
@@ -129,167 +204,22 @@ def unfinished(arm, seed):
     [
         ({"arms": {"good": [{}], "bad": [{}, {}]}}, "candidates: expected the same number"),
         ({"arms": {}}, "candidates: expected the same number"),
-        ({"seeds": [1]}, "expected two or more seeds"),
+        ({"folds": [1]}, r"folds=\(1,\): expected two or more, all different"),
+        ({"folds": [1, 2, 1]}, "expected two or more, all different"),
+        ({"seeds": []}, "expected one seed or more"),
         ({"seeds": [1, 100]}, "none of them used twice or for tuning"),
+        ({"seeds": [5, 5]}, "used twice"),
+        ({"tuning_seeds": [9, 9]}, "used twice"),
+        ({"tuning_seeds": []}, r"tuning_seeds=\(\) with 3 candidates"),
         ({"select": "loss"}, "select='loss': run gave valid, test"),
-        ({"run": unfinished, "arms": {"good": [{}]}}, "run gave {'valid': nan} for arm='good'"),
+        ({"family": [Contrast("best", "plain")]}, "family: arm='best': expected one of 'good'"),
+        ({"family": [Contrast("good", "none")]}, "family: baseline='none': expected one of"),
+        ({"test_to_train": -1}, "test_to_train=-1: expected a finite number at least 0"),
+        ({"run": unfinished, "arms": {"good": [{}]}, "family": ()}, r"run gave {'valid': nan} for"),
     ],
 )
 def test_what_is_unfair_or_does_not_fit_is_refused(options, message):
-    settings = {"run": run, "arms": ARMS, "seeds": range(4), "tuning_seeds": (100,)} | options
+    settings = {"run": run, "arms": ARMS} | OPTIONS | options
     function, arms = settings.pop("run"), settings.pop("arms")
     with pytest.raises(ValueError, match=message):
         compare(function, arms, **settings)
-
-
-def test_unknown_arms_and_scores_are_named(found):
-    with pytest.raises(ValueError, match="arm='best': expected one of good, plain, bad"):
-        found.difference("best", "plain")
-    with pytest.raises(ValueError, match="score='train': expected one of valid, test"):
-        found.difference("good", "plain", "train")
-
-
-def test_a_difference_reads_as_a_sentence_prints_it():
-    assert str(Difference(0.31, -0.12, 0.7, 0.125)) == "+0.31 [-0.12, 0.7], p = 0.12"
-    assert str(Difference(0.0031, 0.0011, 0.0052, 0.003)) == "+0.0031 [0.0011, 0.0052], p = 0.003"
-
-
-# Intervals and tests ------------------------------------------------------------------------------
-
-
-def test_normal_values_get_student_s_interval_on_average():
-    """For normal data the bootstrap's t has Student's quantiles in expectation."""
-    rng = np.random.default_rng(0)
-    ratios = []
-    for trial in range(100):
-        values = rng.normal(3, 2, 12)
-        low, high = bootstrap_interval(values, resamples=2000, seed=trial)
-        a, b = scipy.stats.t.interval(0.95, 11, values.mean(), scipy.stats.sem(values))
-        ratios.append((high - low) / (b - a))
-    assert np.mean(ratios) == pytest.approx(1.0, abs=0.08)
-
-
-@pytest.mark.parametrize(
-    ("draw", "truth", "least"),
-    [
-        (lambda rng: rng.normal(1, 1, 10), 1.0, 0.93),
-        (lambda rng: rng.exponential(1, 10), 1.0, 0.91),
-    ],
-)
-def test_it_covers_the_truth_about_as_often_as_it_says(draw, truth, least):
-    rng = np.random.default_rng(1)
-    covered = percentile = 0
-    trials = 500
-    for trial in range(trials):
-        values = draw(rng)
-        low, high = bootstrap_interval(values, resamples=1000, seed=trial)
-        covered += low <= truth <= high
-        means = rng.choice(values, (1000, 10)).mean(1)
-        percentile += np.quantile(means, 0.025) <= truth <= np.quantile(means, 0.975)
-    assert least <= covered / trials <= 0.97
-    assert covered > percentile  # the plain percentiles are too narrow
-
-
-def test_more_confidence_is_wider_and_shifts_and_scales_go_through():
-    values = np.random.default_rng(2).gamma(2, 1, 9)
-    low, high = bootstrap_interval(values)
-    wide = bootstrap_interval(values, confidence=0.99)
-    assert wide[0] < low < high < wide[1]
-    np.testing.assert_allclose(bootstrap_interval(5 + 3 * values), (5 + 3 * low, 5 + 3 * high))
-
-
-def test_equal_values_have_no_width():
-    assert bootstrap_interval([2.0] * 5) == (2.0, 2.0)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (([1.0, 2.0, 3.0],), "expected four finite numbers"),
-        (([1.0, 2.0, 3.0, math.nan],), "expected four finite numbers"),
-        (([1.0, 2.0, 3.0, 4.0], 1.5), "confidence=1.5: expected a number between 0 and 1"),
-    ],
-)
-def test_intervals_refuse_what_does_not_fit(arguments, message):
-    values, *confidence = arguments
-    with pytest.raises(ValueError, match=message):
-        bootstrap_interval(values, **({"confidence": confidence[0]} if confidence else {}))
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_the_sign_test_is_scipy_s_permutation_test(seed):
-    rng = np.random.default_rng(seed)
-    a, b = rng.normal(0.6, 1, 9), rng.normal(0, 1, 9)
-    expected = scipy.stats.permutation_test(
-        (a, b), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=np.inf
-    ).pvalue
-    assert sign_test(a - b) == pytest.approx(expected, abs=1e-12)
-
-
-def test_with_many_seeds_signs_are_drawn():
-    values = np.random.default_rng(3).normal(0.4, 1, 30)
-    expected = scipy.stats.ttest_1samp(values, 0).pvalue
-    assert sign_test(values) == pytest.approx(expected, rel=0.15)
-    assert sign_test(values + 100) <= 2e-5
-
-
-def test_no_difference_is_no_evidence():
-    assert sign_test(np.zeros(6)) == 1.0
-
-
-def test_holm_is_the_closed_procedure_of_bonferroni():
-    """A hypothesis falls at a level if every set that it is in falls by its smallest p."""
-    rng = np.random.default_rng(4)
-    for _ in range(20):
-        p = dict(zip("abcde", rng.uniform(0, 0.3, 5), strict=True))
-        closed = {
-            name: max(
-                min(1.0, size * min(p[member] for member in group))
-                for size in range(1, 6)
-                for group in itertools.combinations(p, size)
-                if name in group
-            )
-            for name in p
-        }
-        assert holm(p) == pytest.approx(closed)
-        assert list(holm(p)) == list(p)
-
-
-@pytest.mark.parametrize("differences", [[], [1.0, math.nan], [[1.0, 2.0]]])
-def test_a_sign_test_of_what_is_no_number_is_refused(differences):
-    with pytest.raises(ValueError, match="differences="):
-        sign_test(differences)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"seeds": [5] * 8, "tuning_seeds": [1]}, "used twice"),
-        ({"seeds": [5, 6], "tuning_seeds": [1, 1]}, "used twice"),
-        ({"seeds": [5, 6], "tuning_seeds": []}, "tuning_seeds=.. with 3 candidates"),
-    ],
-)
-def test_seeds_that_do_not_count_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        compare(run, ARMS, **options)
-
-
-def test_numpy_s_numbers_are_seeds():
-    arms = {"good": [{}], "plain": [{}]}
-    found = compare(run, arms, seeds=np.arange(2), tuning_seeds=())
-    assert json.loads(json.dumps(found.to_dict()))["seeds"] == [0, 1]
-
-
-def test_a_line_that_was_cut_off_is_done_again(tmp_path):
-    store, arms = tmp_path / "runs.jsonl", {"good": [{}], "plain": [{}]}
-    options = {"seeds": [0, 1], "tuning_seeds": (), "store": store}
-    wanted = compare(run, arms, **options)
-    whole = store.read_text()
-    store.write_text(whole[:-20])
-    called.clear()
-    assert compare(run, arms, **options) == wanted
-    assert len(called) == 1
-    assert store.read_text() == whole
-    store.write_text("what?\n" + whole)
-    with pytest.raises(ValueError, match="line 1: expected a run as JSON, got 'what\\?'"):
-        compare(run, arms, **options)
