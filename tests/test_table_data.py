@@ -7,17 +7,20 @@ from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.preprocessing import StandardScaler
 
 import vqvae_lib as vq
-from vqvae_lib.data import load_table
+from vqvae_lib.data import WRITERS, load_table
+from vqvae_lib.splits import RandomSplit
 
-SIZES = {"wine": (142, 36, 13, 3), "breast_cancer": (455, 114, 30, 2)}
+# Rows to train, to validate and to test, columns, classes.
+SIZES = {"wine": (114, 26, 38, 13, 3), "breast_cancer": (366, 82, 121, 30, 2)}
 SOURCES = {"wine": load_wine, "breast_cancer": load_breast_cancer}
 
 
 @pytest.mark.parametrize("name", SIZES)
 def test_tables_are_standardised_by_their_training_part(name):
     table = load_table(name)
-    train, test, D, classes = SIZES[name]
+    train, valid, test, D, classes = SIZES[name]
     assert table.x_train.shape == (train, D)
+    assert table.x_valid.shape == (valid, D)
     assert table.x_test.shape == (test, D)
     assert table.D == D
     assert len(table.classes) == classes == len(table.y_train.unique())
@@ -34,28 +37,31 @@ def test_tables_are_standardised_by_their_training_part(name):
     scaler = StandardScaler().fit(bunch.data[rows])
     rest = sorted(set(range(len(bunch.data))) - set(rows))
     expected = scaler.transform(bunch.data[rest])
-    found = table.x_test.numpy()
-    np.testing.assert_allclose(np.sort(found, 0), np.sort(expected, 0), atol=1e-4)
+    others = np.concatenate([table.x_valid, table.x_test])
+    np.testing.assert_allclose(np.sort(others, 0), np.sort(expected, 0), atol=1e-4)
     np.testing.assert_allclose(scaler.transform(bunch.data[rows]), table.x_train, atol=1e-4)
 
 
 def test_a_seed_chooses_the_split_and_classes_keep_their_share():
-    first, again, other = (load_table("wine", seed=seed) for seed in (1, 1, 2))
+    first, again, other = (load_table("wine", split=RandomSplit(seed)) for seed in (1, 1, 2))
     assert torch.equal(first.x_train, again.x_train)
     assert not torch.equal(first.x_train, other.x_train)
     shares = [torch.bincount(y).double() / len(y) for y in (first.y_train, first.y_test)]
     torch.testing.assert_close(*shares, rtol=0, atol=0.02)
     assert repr(first) == (
-        "TableData('wine', 142 training and 36 test rows of 13 numbers, 3 classes)"
+        "TableData('wine', 114 training, 26 validation and 38 test rows of 13 numbers, 3 classes)"
     )
-    assert len(load_table("wine", test_fraction=0.5).x_test) == 89
+    assert len(load_table("wine", split=RandomSplit(test_fraction=0.5)).x_test) == 89
 
 
-def test_what_is_no_table_is_named():
-    with pytest.raises(ValueError, match="name='iris': expected 'wine' or 'breast_cancer'"):
+def test_a_table_that_does_not_exist_is_named():
+    with pytest.raises(ValueError, match="name='iris': expected one of 'wine', 'breast_cancer'"):
         load_table("iris")
-    with pytest.raises(ValueError, match="test_fraction=1"):
-        load_table("wine", test_fraction=1)
+
+
+def test_a_table_has_no_groups_to_be_split_by():
+    with pytest.raises(ValueError, match=r"the data record no groups .* expected RandomSplit"):
+        load_table("wine", split=WRITERS)
 
 
 def test_rectangles_are_windows_of_the_picture():

@@ -111,9 +111,7 @@ class GroupSplit:
                 raise ValueError(f"{name}=(): expected the numbers of one or more groups")
             object.__setattr__(self, name, numbers)
         if shared := sorted({*self.valid} & {*self.test}):
-            raise ValueError(
-                f"groups {shared} would both validate and test: expected one part each"
-            )
+            raise ValueError(f"groups {shared} validate and test: expected one part for each group")
 
     def parts(self, groups: Tensor, labels: Tensor) -> Parts:
         """Assign each row to the part of its group; labels play no role.

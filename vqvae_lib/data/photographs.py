@@ -104,7 +104,7 @@ def split_photographs(
     if unknown := sorted({*valid, *test} - {*photographs}):
         raise ValueError(f"no photographs {unknown}: expected names out of {sorted(photographs)}")
     if shared := sorted({*valid} & {*test}):
-        raise ValueError(f"photographs {shared} would both validate and test: expected one part")
+        raise ValueError(f"photographs {shared} validate and test: expected one part for each")
     train = tuple(name for name in photographs if name not in {*valid, *test})
     if not train or not test:
         raise ValueError(f"test={test!r}: expected at least one picture to train and one to test")
