@@ -104,7 +104,7 @@ class Linear(nn.Module):
 
     def __init__(self, x, d):
         super().__init__()
-        self.pca = vq.pca(x, d)
+        self.pca = vq.PCA.fit(x, d)
 
     def encode(self, x):
         return self.pca.encode(x)
@@ -284,14 +284,14 @@ class Offset(nn.Module):
 def test_sweep_names_the_width_that_gains_most(trained, digits):
     # The widest model made just a little better than PCA, by an offset on every pixel.
     short = dict(trained)
-    floor = vq.pca_floor(digits.x_train, digits.x_test, 8)
+    floor = vq.PCA.fit(digits.x_train, 8).mse(digits.x_test)
     short[8] = Offset(trained[8], digits.x_test, error=0.97 * floor)
     for models in (trained, short):
         gains = {}
         for d, model in models.items():
             with torch.no_grad():
                 error = vq.mse(digits.x_test, model(digits.x_test))
-            gains[d] = 1 - error / vq.pca_floor(digits.x_train, digits.x_test, d)
+            gains[d] = 1 - error / vq.PCA.fit(digits.x_train, d).mse(digits.x_test)
         best = max(gains, key=gains.get)
         assert f"gains most at d = {best}" in check.ex_01_2(models).message
 

@@ -93,7 +93,7 @@ def by_states(z, weights):
     """A state vector of all qubits: right for few, and not what was asked for."""
     n = len(weights)
     circuit = vq.Circuit(n, entangler="none", space_layers=0)
-    return vq.quantum.StateVector(circuit)(z, weights[None])
+    return vq.quantum.StateVectorSimulator(circuit)(z, weights[None])
 
 
 def test_the_check_s_own_formula_is_the_library_s_circuit():

@@ -84,7 +84,7 @@ def test_right_reductions(answer):
         (reduced(error=lambda x, y: (x - y).square().mean().sqrt()), "root"),
         (reduced(error=lambda x, y: (x - y).abs().mean()), "absolute"),
         (reduced(code=drawn_from_a_seed), "batch"),
-        (reduced(code=lambda m, x: vq.pca(x, 4).encode(x)), "batch"),
+        (reduced(code=lambda m, x: vq.PCA.fit(x, 4).encode(x)), "batch"),
         (reduced(code=lambda m, x: m.encode(x).mu - m.encode(x).mu.mean(0)), "batch"),
         (rebuilt_from(lambda m, x: vq.reparameterise(*m.encode(x))), "drawn"),
         (rebuilt_from(drawn_from_a_seed), "error"),
@@ -108,7 +108,7 @@ def test_wrong_reductions(answer, kind):
 
 def extract(model, x_train, x_new, k, *, fit_on=None, mean=None, behind=None):
     with torch.no_grad():
-        fitted = vq.pca(x_train if fit_on is None else fit_on(x_train, x_new), k)
+        fitted = vq.PCA.fit(x_train if fit_on is None else fit_on(x_train, x_new), k)
         centre = fitted.mean if mean is None else mean(x_train, x_new)
         mu = model.encode((x_new - centre) @ fitted.components.T).mu
         return (behind or (lambda model, mu: model.quantum_layer(mu)))(model, mu)
@@ -133,12 +133,12 @@ def with_other_signs(model, x_train, x_new, k):
     """Other ones at each call, as a decomposition may give them."""
     signs = torch.ones(k)
     signs[torch.randint(k, ())] = -1
-    scores = vq.pca(x_train, k).encode(x_new) * signs
+    scores = vq.PCA.fit(x_train, k).encode(x_new) * signs
     return model.quantum_layer(model.encode(scores).mu)
 
 
 def whitened(model, x_train, x_new, k):
-    fitted = vq.pca(x_train, k)
+    fitted = vq.PCA.fit(x_train, k)
     scores = fitted.encode(x_new) / fitted.eigenvalues[:k].sqrt()
     return model.quantum_layer(model.encode(scores).mu)
 
@@ -148,7 +148,7 @@ def drawn_around(mu):
 
 
 def trained_on_new(model, x_train, x_new, k):
-    vq.fit(model, vq.pca(x_train, k).encode(x_new), epochs=1, lr=1e-3)
+    vq.fit(model, vq.PCA.fit(x_train, k).encode(x_new), epochs=1, lr=1e-3)
     return extract(model, x_train, x_new, k)
 
 

@@ -19,7 +19,7 @@ DIGITS = vq.load_digits()
 def maps_of(n=60):
     generator = torch.Generator().manual_seed(0)
     return {
-        "PCA": vq.pca(DIGITS.x_train, 2).encode(DIGITS.x_test[:n]),
+        "PCA": vq.PCA.fit(DIGITS.x_train, 2).encode(DIGITS.x_test[:n]),
         "by chance": torch.randn(n, 2, generator=generator),
     }
 

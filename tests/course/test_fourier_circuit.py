@@ -12,7 +12,7 @@ import torch
 from tests.course.widget_tools import assert_words_are_used, in_node, needs_node, state_in_html
 from vqvae_lib import Circuit
 from vqvae_lib.course.widgets import FourierCircuit, base, fourier_circuit
-from vqvae_lib.quantum import PennyLane, StateVector
+from vqvae_lib.quantum import PennyLane, StateVectorSimulator
 
 SETTINGS = {"initial": "zero", "embedding": "RX", "readout": "Z", "space_layers": 3}
 ONCE = Circuit(2, **SETTINGS)
@@ -237,7 +237,7 @@ def test_features_are_those_of_the_library_and_of_pennylane():
         " Array.from({ length: m }, (_, k) => feature(circuit, weights, z, k))))",
     )
     for circuit, (z, weights), features in zip(CIRCUITS, problems, found, strict=True):
-        for backend in (StateVector, PennyLane):
+        for backend in (StateVectorSimulator, PennyLane):
             expected = backend(circuit)(z, weights).numpy()
             np.testing.assert_allclose(features, expected, rtol=0, atol=1e-12, err_msg=str(circuit))
 
@@ -248,7 +248,7 @@ def test_weights_modulo_a_turn_give_the_same_feature():
     part, angles = scripted(THRICE, weights={"it": 5 * weights})
     given = f"{json.dumps(part)}, {json.dumps(angles)}, {z[0].tolist()}"
     found = in_node("fourier_circuit", f"feature({given}, 1)")
-    assert found == pytest.approx(StateVector(THRICE)(z, 5 * weights)[0, 1].item(), abs=1e-12)
+    assert found == pytest.approx(StateVectorSimulator(THRICE)(z, 5 * weights)[0, 1].item(), abs=1e-12)
 
 
 @needs_node
@@ -259,9 +259,9 @@ def test_samples_run_through_one_period():
     found = in_node("fourier_circuit", f"sample({json.dumps(part)}, {json.dumps(angles)}, 2, 1, 9)")
     points = z[:1].repeat(9, 1)
     points[:, 2] = torch.linspace(-2 * math.pi, 2 * math.pi, 10, dtype=torch.float64)[:-1]
-    np.testing.assert_allclose(found, StateVector(circuit)(points, weights)[:, 1], atol=1e-12)
+    np.testing.assert_allclose(found, StateVectorSimulator(circuit)(points, weights)[:, 1], atol=1e-12)
     points[:, 2] += 4 * math.pi
-    np.testing.assert_allclose(found, StateVector(circuit)(points, weights)[:, 1], atol=1e-12)
+    np.testing.assert_allclose(found, StateVectorSimulator(circuit)(points, weights)[:, 1], atol=1e-12)
 
 
 @needs_node

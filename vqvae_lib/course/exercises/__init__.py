@@ -10,5 +10,4 @@ from vqvae_lib.course.exercises.checks import Checks
 from vqvae_lib.course.exercises.verdicts import Verdict
 
 __all__ = ["Verdict", "check"]
-
 check = Checks()

@@ -30,7 +30,6 @@ __all__ = [
     "recognise",
     "refuse_nan",
 ]
-
 Mistake = tuple[str, Tensor, str]
 """A likely mistake: its kind, the value that it gives, and what to tell the learner."""
 
@@ -73,7 +72,7 @@ def call(function: Any, *arguments: Any) -> Any:
         raise Wrong("raises", _report(error)) from None
     if value is None or value is ...:
         if function in _returners.functions:
-            listed = ", ".join(
+            inputs = ", ".join(
                 str(a) if isinstance(a, int | float) else describe(a) for a in arguments
             )
             raise Wrong(
@@ -81,7 +80,7 @@ def call(function: Any, *arguments: Any) -> Any:
                 _(
                     "For {arguments} your function returns nothing: is there a path through it "
                     "that ends without `return`?"
-                ).format(arguments=listed),
+                ).format(arguments=inputs),
             )
         raise NotAttempted(
             _("Your function returns nothing so far: write its body, and `return` the result.")
@@ -247,8 +246,8 @@ def describe(value: Any) -> str:
 
 def _report(error: BaseException) -> str:
     """Name the error, and the line of the learner's own code that raised it, in one sentence."""
-    own = [frame for frame in _frames(error) if _is_own(frame)]
-    line = own[0].line if own and own[0].line else ""
+    own_frames = [frame for frame in _frames(error) if _is_own(frame)]
+    line = own_frames[0].line if own_frames and own_frames[0].line else ""
     name = f"{type(error).__name__}: {error}".strip().rstrip(".")
     if line:
         return _("Your code raised {error}, at `{line}`.").format(

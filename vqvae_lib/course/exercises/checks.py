@@ -18,7 +18,6 @@ from vqvae_lib.course.exercises.verdicts import NotAttempted, Right, Verdict, Wr
 from vqvae_lib.course.words import _
 
 __all__ = ["Checks", "run_check"]
-
 TIME_LIMIT = 30.0  # seconds
 _HERE = Path(__file__).parent
 

@@ -8,7 +8,6 @@ from torch import Tensor
 from vqvae_lib.data import ImageData, load_digits
 
 __all__ = ["USUAL_DISTANCE", "digits_data", "distance_to_mixtures", "distance_to_nearest"]
-
 USUAL_DISTANCE = 0.122
 """From a reconstruction of chapter 3's VAE to the nearest training digit: root mean square."""
 
@@ -31,13 +30,13 @@ def distance_to_mixtures(images: Tensor, real: Tensor) -> Tensor:
     nearest to the image, and b is any of them.
     """
     images, real = images.double(), real.double()
-    between = torch.cdist(real, real).square()  # (N, N)
+    squares_between = torch.cdist(real, real).square()  # (N, N)
     nearest = []
     for squares in torch.cdist(images, real).square():  # (N,), of one image
         first = squares.topk(min(200, len(real)), largest=False).indices
-        to_a, a_to_b = squares[first, None], between[first]  # (200, 1), (200, N)
+        to_a, a_to_b = squares[first, None], squares_between[first]  # (200, 1), (200, N)
         # The law of cosines gives the foot of the image on the line from a to b, and its distance.
-        along = (to_a + a_to_b - squares) / 2  # (200, N)
-        w = (along / a_to_b.clamp(min=1e-12)).clamp(0, 1)
-        nearest.append((to_a - 2 * w * along + w**2 * a_to_b).min())
+        foot = (to_a + a_to_b - squares) / 2  # (200, N)
+        w = (foot / a_to_b.clamp(min=1e-12)).clamp(0, 1)
+        nearest.append((to_a - 2 * w * foot + w**2 * a_to_b).min())
     return torch.stack(nearest).clamp(min=0).sqrt() / real.shape[1] ** 0.5

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 __all__ = ["OutOfTime", "StopNow", "run_in_time"]
-
 T = TypeVar("T")
 
 

@@ -12,7 +12,6 @@ from typing import Literal
 from vqvae_lib.course.words import _
 
 __all__ = ["NotAttempted", "Right", "Verdict", "Wrong"]
-
 # The border has the book's blue, orange or grey; the sign says the same without colour.
 _COLOURS = {"right": "#00528f", "wrong": "#c96800", "unattempted": "#6b6b6b"}
 

@@ -5,12 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    Mistake,
-    call,
-    expect_tensor,
-    recognise,
-)
+from vqvae_lib.course.exercises.answers import Mistake, call, expect_tensor, recognise
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
 
@@ -27,7 +22,7 @@ def check(pca_reconstruct: Any) -> Right:
 
         value = call(pca_reconstruct, x_train, x, d)
         if getattr(value, "shape", None) == (n, d):
-            raise Wrong("code", _("That is the code, {d} numbers a row: decode it.").format(d=d))
+            raise Wrong("code", _("That is the code, {d} numbers per row: decode it.").format(d=d))
         value = expect_tensor(value, (n, dim), what="pca_reconstruct(x_train, x, d)")
         recognise(value, _solve(x_train, x, d), _list_mistakes(x_train, x, d))
     return Right(
@@ -55,7 +50,7 @@ def _list_mistakes(x_train: Tensor, x: Tensor, d: int) -> list[Mistake]:
         (
             "uncentred",
             x.double() @ uncentred.T @ uncentred,
-            _("The mean is not subtracted: the first direction then points at the mean."),
+            _("The mean is not subtracted, so the first direction points at the mean."),
         ),
         (
             "mean-not-added",
@@ -65,12 +60,12 @@ def _list_mistakes(x_train: Tensor, x: Tensor, d: int) -> list[Mistake]:
         (
             "fitted-on-x",
             _solve(x, x, d),
-            _("The directions come from `x`: they have to be learned from `x_train`."),
+            _("The directions come from `x`: learn them from `x_train`."),
         ),
         (
             "smallest",
             _solve(x_train, x, d, last=True),
-            _("These are the directions of the smallest variance: check the order."),
+            _("These are the directions of smallest variance: check the order."),
         ),
         ("mean-only", mean.expand_as(x), _("This returns the mean for every row.")),
         (
@@ -81,7 +76,7 @@ def _list_mistakes(x_train: Tensor, x: Tensor, d: int) -> list[Mistake]:
         (
             "own-mean",
             own_mean + (x.double() - own_mean) @ rows.T @ rows,
-            _("That is the mean of `x`: the model's mean comes from `x_train`."),
+            _("You subtract the mean of `x`; the model's mean comes from `x_train`."),
         ),
         (
             "columns",

@@ -4,19 +4,15 @@ from typing import Any
 
 import torch
 
-from vqvae_lib.course.exercises.answers import (
-    call,
-)
+from vqvae_lib.course.exercises.answers import call
 from vqvae_lib.course.exercises.chapter_01.reconstructions import (
     mean_image_error,
     reconstruction_error,
 )
-from vqvae_lib.course.exercises.digits import (
-    digits_data,
-)
+from vqvae_lib.course.exercises.digits import digits_data
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
-from vqvae_lib.metrics import pca_floor
+from vqvae_lib.linear_gaussian import PCA
 
 WIDTHS = (2, 4, 8)
 
@@ -35,7 +31,7 @@ def check(models: Any) -> Right:
         raise Wrong("missing", _("There is no model for d = {d}.").format(d=missing[0]))
     digits = digits_data()
     errors = {d: reconstruction_error(models[d], digits.x_test, d) for d in WIDTHS}
-    floors = {d: pca_floor(digits.x_train, digits.x_test, d) for d in WIDTHS}
+    floors = {d: PCA.fit(digits.x_train, d).mse(digits.x_test) for d in WIDTHS}
     mean_image = mean_image_error()
     for d in WIDTHS:
         numbers = {"d": d, "error": errors[d], "floor": floors[d], "mean": mean_image}
@@ -43,43 +39,43 @@ def check(models: Any) -> Right:
             raise Wrong(
                 "untrained",
                 _(
-                    "d = {d}: an error of {error:.4f} a pixel is no better than always answering "
-                    "the mean image ({mean:.4f}). Was the model trained?"
+                    "d = {d}: an error of {error:.4f} per pixel is no better than always "
+                    "answering with the mean image ({mean:.4f}). Was the model trained?"
                 ).format(**numbers),
             )
         if _is_linear(models[d], d):
             raise Wrong(
                 "linear",
                 _(
-                    "d = {d}: this decoder is linear, and what linear maps can do ends at PCA, "
-                    "here {floor:.4f} a pixel: put a nonlinear layer in."
+                    "d = {d}: this decoder is linear, and no linear map can beat PCA, which "
+                    "has {floor:.4f} per pixel here. Add a nonlinear layer."
                 ).format(**numbers),
             )
         if errors[d] > floors[d]:
             raise Wrong(
                 "above-pca",
                 _(
-                    "d = {d}: an error of {error:.4f} a pixel is above PCA's {floor:.4f}. Train "
-                    "longer, or with more hidden units."
+                    "d = {d}: an error of {error:.4f} per pixel is above PCA's {floor:.4f}. "
+                    "Train longer, or with more hidden units."
                 ).format(**numbers),
             )
         if errors[d] < 0.3 * floors[d]:
             raise Wrong(
                 "too-good",
                 _(
-                    "d = {d}: an error of {error:.4f} a pixel, against PCA's {floor:.4f}, is too "
-                    "good for {d} numbers. Has the model seen the test digits?"
+                    "d = {d}: an error of {error:.4f} per pixel, against PCA's {floor:.4f}, "
+                    "is too good for {d} numbers. Has the model seen the test digits?"
                 ).format(**numbers),
             )
     percent = {d: 100 * (1 - errors[d] / floors[d]) for d in WIDTHS}
-    saved = ", ".join(
+    savings = ", ".join(
         _("{percent:.0f} % at d = {d}").format(d=d, percent=percent[d]) for d in WIDTHS
     )
     best = max(WIDTHS, key=lambda d: percent[d])
     return Right(
         _(
-            "All three lie below PCA: by {saved}. In proportion yours gains most at d = {best}."
-        ).format(saved=saved, best=best)
+            "All three beat PCA: by {savings}. In proportion, yours gains most at d = {best}."
+        ).format(savings=savings, best=best)
     )
 
 

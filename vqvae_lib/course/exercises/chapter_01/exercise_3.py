@@ -4,13 +4,8 @@ from typing import Any
 
 import torch
 
-from vqvae_lib.course.exercises.answers import (
-    call,
-    expect_tensor,
-)
-from vqvae_lib.course.exercises.digits import (
-    digits_data,
-)
+from vqvae_lib.course.exercises.answers import call, expect_tensor
+from vqvae_lib.course.exercises.digits import digits_data
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
 from vqvae_lib.metrics import mse
@@ -25,7 +20,7 @@ def check(denoise: Any) -> Right:
     generator = torch.Generator().manual_seed(1)
     noise = NOISE_STD * torch.randn(x.shape, generator=generator)
     y = x + noise
-    # In another order than the data set's, so that a list of the test digits is no answer.
+    # In another order than the data set's, so that a list of the test digits does not pass.
     order = torch.randperm(len(x), generator=generator)
     x, y, noise = x[order], y[order], noise[order]
     x_hat = expect_tensor(call(denoise, y), tuple(x.shape), what="denoise(y)")
@@ -37,9 +32,9 @@ def check(denoise: Any) -> Right:
     error, floor = mse(x, x_hat), mse(x, linear)
     numbers = {"error": error, "floor": floor, "noisy": mse(x, y)}
     if torch.allclose(x_hat, y.double(), atol=1e-3):
-        raise Wrong("echo", _("This returns the noisy digits as they came."))
+        raise Wrong("echo", _("This returns the noisy digits unchanged."))
     if float(x_hat.std(0).max()) < 1e-3:
-        raise Wrong("constant", _("This returns the same image whatever comes in."))
+        raise Wrong("constant", _("This returns the same image for every input."))
     if mse(noise, x_hat) < error:
         raise Wrong("noise", _("This returns the noise: subtract it from `y`."))
     spread = float((linear - mean).norm())
@@ -47,38 +42,38 @@ def check(denoise: Any) -> Right:
         raise Wrong(
             "linear",
             _(
-                "This is the best linear filter, with an error of {floor:.4f}. A good answer to an "
-                "easier question: now go below it, with a network."
+                "This is the best linear filter, with an error of {floor:.4f}: a good answer "
+                "to an easier question. Now beat it with a network."
             ).format(**numbers),
         )
     if error < 0.3 * floor:
         raise Wrong(
             "too-good",
             _(
-                "An error of {error:.4f} a pixel is too good: the best linear filter has "
-                "{floor:.4f}. Are the test digits part of the answer?"
+                "An error of {error:.4f} per pixel is too good to be true: the best linear "
+                "filter has {floor:.4f}. Are the test digits part of the answer?"
             ).format(**numbers),
         )
     if error > numbers["noisy"]:
         raise Wrong(
             "worse-than-noisy",
             _(
-                "The error of {error:.4f} a pixel is larger than doing nothing ({noisy:.4f}). Is "
-                "the target in training the clean digit?"
+                "An error of {error:.4f} per pixel is worse than doing nothing ({noisy:.4f}). Is "
+                "the clean digit the target in training?"
             ).format(**numbers),
         )
     if error > floor:
         raise Wrong(
             "above-linear",
             _(
-                "The error of {error:.4f} beats doing nothing ({noisy:.4f}), but the best linear "
-                "filter has {floor:.4f}. Did you train on noise of standard deviation 0.3, long "
-                "enough, and call `eval()` before use?"
+                "An error of {error:.4f} per pixel beats doing nothing ({noisy:.4f}), but the "
+                "best linear filter has {floor:.4f}. Did you train long enough, on noise of "
+                "standard deviation 0.3, and call `eval()` before use?"
             ).format(**numbers),
         )
     return Right(
         _(
-            "{error:.4f} a pixel, below the best linear filter's {floor:.4f}: the digits are not "
-            "a Gaussian cloud, and your answer makes use of it."
+            "{error:.4f} per pixel, below the best linear filter's {floor:.4f}: the digits "
+            "are not a Gaussian cloud, and your answer makes use of it."
         ).format(**numbers)
     )

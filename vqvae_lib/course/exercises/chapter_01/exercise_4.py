@@ -4,19 +4,12 @@ from typing import Any
 
 import torch
 
-from vqvae_lib.course.exercises.answers import (
-    call,
-    expect_number,
-    expect_tensor,
-)
+from vqvae_lib.course.exercises.answers import call, expect_number, expect_tensor
 from vqvae_lib.course.exercises.chapter_01.reconstructions import (
     mean_image_error,
     reconstruction_error,
 )
-from vqvae_lib.course.exercises.digits import (
-    digits_data,
-    distance_to_nearest,
-)
+from vqvae_lib.course.exercises.digits import digits_data, distance_to_nearest
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
 from vqvae_lib.data import ImageData
@@ -27,7 +20,7 @@ def check(model: Any, i: Any, j: Any) -> Right:
     digits = digits_data()
     first, second = (_read_index(value, name, digits) for value, name in ((i, "i"), (j, "j")))
     if first == second:
-        raise Wrong("same", _("That is one image twice: there is nothing between."))
+        raise Wrong("same", _("These are the same image: there is nothing in between."))
     with torch.no_grad():
         d = getattr(call(model.encode, digits.x_test), "shape", (0, 0))[-1]
         error = reconstruction_error(model, digits.x_test, d)
@@ -51,27 +44,28 @@ def check(model: Any, i: Any, j: Any) -> Right:
         raise Wrong(
             "no-hole",
             _(
-                "Half-way between the two the picture is {ratio:.2f} times as far from its nearest "
-                "digit as a usual reconstruction. The blurred mean of all digits, or one real "
-                "digit in a hundred, is that far too: find a pair above {limit:.2f}."
+                "Half-way between the two, the picture is {ratio:.2f} times as far from its "
+                "nearest digit as a usual reconstruction. The blurred mean of all digits is as "
+                "far off as that, and so is one real digit in a hundred: find a pair above "
+                "{limit:.2f}."
             ).format(**numbers),
         )
     return Right(
         _(
-            "A hole between two real codes: the picture half-way is {ratio:.2f} times as far from "
-            "its nearest digit as a usual reconstruction. How far can you get?"
+            "A hole between two real codes: half-way, the picture is {ratio:.2f} times as far "
+            "from its nearest digit as a usual reconstruction. How far can you get?"
         ).format(**numbers)
     )
 
 
 def _read_index(value: Any, name: str, digits: ImageData) -> int:
-    """Give the number of a training image, or say what it is instead."""
+    """Return the number of a training image, or say what it is instead."""
     number = expect_number(value, what=name)
     if number != int(number) or not 0 <= number < len(digits.x_train):
         raise Wrong(
             "index",
-            _("{name}: expected the number of a training image, 0 to {last}, got {got}.").format(
-                name=name, last=len(digits.x_train) - 1, got=value
-            ),
+            _(
+                "{name}: expected the number of a training image, from 0 to {last}, got {got}."
+            ).format(name=name, last=len(digits.x_train) - 1, got=value),
         )
     return int(number)

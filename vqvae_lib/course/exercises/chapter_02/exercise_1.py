@@ -6,17 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    Mistake,
-    call,
-    expect_number,
-    recognise,
-)
+from vqvae_lib.course.exercises.answers import Mistake, call, expect_number, recognise
 from vqvae_lib.course.exercises.chapter_02.grid import integral, normal_log_density
 from vqvae_lib.course.exercises.verdicts import Right
 from vqvae_lib.course.words import _
 
-# What the notebook calls `dz` and, once its cells have run, `K`: an answer may take them up.
+# What the notebook calls `dz`: an answer may use it by mistake.
 _NOTEBOOK_STEP = 30 / 15000
 
 
@@ -43,14 +38,14 @@ def check(gap: Any) -> Right:
         )
     return Right(
         _(
-            "The gap is the KL from the guess to the posterior: it does not matter how likely x "
-            "is, only how the joint density is spread over the codes."
+            "The gap is the KL from the guess to the posterior. How likely x is does not "
+            "matter, only how the joint density is spread over the codes."
         )
     )
 
 
 def _solve(log_joint: Tensor, z: Tensor, log_q: Tensor, *, dz: float | None = None) -> Tensor:
-    """Log p(x) - ELBO on the grid, with its own step or the one given."""
+    """Log p(x) - ELBO on the grid, with the grid's own step unless another is given."""
     dz = float(z[1] - z[0]) if dz is None else dz
     log_px = log_joint.logsumexp(0) + math.log(dz)
     return log_px - (log_q.exp() * (log_joint - log_q)).sum() * dz
@@ -67,27 +62,24 @@ def _list_mistakes(log_joint: Tensor, z: Tensor, mu: float, log_var: float) -> l
         (
             "no-entropy",
             log_px - (q * log_joint).sum() * dz,
-            _(
-                "The average of log q is missing from the ELBO: what is averaged is "
-                "log p(x, z) - log q(z)."
-            ),
+            _("The average of log q is missing from the ELBO: average log p(x, z) - log q(z)."),
         ),
         ("elbo", elbo, _("That is the ELBO: subtract it from log p(x).")),
-        ("sign", elbo - log_px, _("The sign: log p(x) is the larger of the two.")),
+        ("sign", elbo - log_px, _("The sign is wrong: log p(x) is the larger of the two.")),
         (
             "no-step",
             log_joint.logsumexp(0) - (q * (log_joint - log_q)).sum(),
-            _("The step of the grid is missing: an integral is a sum times dz."),
+            _("The grid's step is missing: an integral is a sum times dz."),
         ),
         (
             "no-step-in-evidence",
             log_joint.logsumexp(0) - elbo,
-            _("log p(x) lacks the step of the grid: add its logarithm."),
+            _("log p(x) lacks the grid's step: add its logarithm."),
         ),
         (
             "no-step-in-elbo",
             log_px - (q * (log_joint - log_q)).sum(),
-            _("The ELBO lacks the step of the grid: multiply the sum by dz."),
+            _("The ELBO lacks the grid's step: multiply the sum by dz."),
         ),
         (
             "std-is-variance",
@@ -103,19 +95,19 @@ def _list_mistakes(log_joint: Tensor, z: Tensor, mu: float, log_var: float) -> l
             "notebook-step",
             _solve(log_joint, z, log_q, dz=_NOTEBOOK_STEP),
             _(
-                "This uses the notebook's `dz`. The grid that is handed in has a step of its own: "
+                "This uses the notebook's `dz`. The grid you are given has its own step, "
                 "`z[1] - z[0]`."
             ),
         ),
         (
             "exchanged",
             _solve(z, log_joint, normal_log_density(log_joint, mu, log_var)),
-            _("`log_p_xz` comes first and `z` second: the two are exchanged."),
+            _("`log_p_xz` comes first and `z` second: you have exchanged the two."),
         ),
         (
             "reverse",
             ((log_joint - log_px).exp() * (log_joint - log_px - log_q)).sum() * dz,
-            _("That is the KL from the posterior to the guess: the average is over the guess q."),
+            _("That is the KL from the posterior to the guess. Average over the guess q instead."),
         ),
     ]
     if log_var > 0:

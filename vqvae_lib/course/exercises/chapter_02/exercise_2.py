@@ -23,24 +23,27 @@ def check(kl: Any) -> Right:
         if shape == (B, d) and d != 1:
             raise Wrong(
                 "per-dimension",
-                _("One number for each dimension came back: add them up, one number a sample."),
+                _(
+                    "You return one number for each dimension: add them up, to get one number per "
+                    "sample."
+                ),
             )
         if shape == () and B > 1:
             raise Wrong(
                 "averaged-over-batch",
-                _("One number came back for the whole batch: keep one for each sample."),
+                _("You return one number for the whole batch: keep one for each sample."),
             )
         if shape == (d,) and d != B:
             raise Wrong(
                 "wrong-axis",
-                _("This adds over the batch: add over the dimensions, the last axis."),
+                _("You add over the batch: add over the dimensions, the last axis."),
             )
         value = expect_tensor(value, (B,), what="kl(mu, log_var)")
         recognise(value, _solve(mu, log_var), _list_mistakes(mu, log_var))
     return Right(
         _(
-            "Zero exactly where mu = 0 and log_var = 0, the prior itself, and summed: each "
-            "dimension pays its own price."
+            "It is zero exactly where mu = 0 and log_var = 0, at the prior itself, and it is "
+            "a sum: each dimension pays its own price."
         )
     )
 
@@ -58,24 +61,24 @@ def _list_mistakes(mu: Tensor, log_var: Tensor) -> list[Mistake]:
         (
             "mean",
             0.5 * terms.mean(1),
-            _("You averaged over the dimensions: the KL is a sum, and yours is d times too small."),
+            _("You averaged over the dimensions. The KL is a sum: yours is d times too small."),
         ),
         ("no-half", terms.sum(1), _("The factor ½ is missing.")),
-        ("sign", -0.5 * terms.sum(1), _("The sign: a KL is never negative.")),
+        ("sign", -0.5 * terms.sum(1), _("The sign is wrong: a KL is never negative.")),
         (
             "std",
             0.5 * (mu**2 + (0.5 * log_var).exp() - 1 - 0.5 * log_var).sum(1),
-            _("`exp(0.5 * log_var)` is the standard deviation; the formula wants the variance."),
+            _("`exp(0.5 * log_var)` is the standard deviation; the formula needs the variance."),
         ),
         (
             "log-var-is-log-std",
             0.5 * (mu**2 + (2 * log_var).exp() - 1 - 2 * log_var).sum(1),
-            _("`log_var` is already log σ²: do not square once more."),
+            _("`log_var` is already log σ²: do not square it again."),
         ),
         (
             "abs-mu",
             0.5 * (mu + log_var.exp() - 1 - log_var).sum(1),
-            _("The mean enters as its square."),
+            _("The mean enters the formula squared."),
         ),
         (
             "no-one",
@@ -85,22 +88,25 @@ def _list_mistakes(mu: Tensor, log_var: Tensor) -> list[Mistake]:
         (
             "reverse",
             0.5 * back.sum(1),
-            _("That is the KL from the prior to q, the other direction."),
+            _("That is the KL from the prior to q: the other direction."),
         ),
         (
             "plus-log",
             0.5 * (mu**2 + log_var.exp() - 1 + log_var).sum(1),
-            _("The sign of log σ²: a narrow q, with log σ² far below zero, must cost more."),
+            _(
+                "The sign of log σ² is wrong: a narrow q, with log σ² far below zero, must "
+                "cost more."
+            ),
         ),
         (
             "one-once",
             0.5 * ((mu**2 + log_var.exp() - log_var).sum(1) - 1),
-            _("The -1 belongs to each dimension: it goes inside the sum, d times in all."),
+            _("The -1 belongs inside the sum, once for each of the d dimensions."),
         ),
         (
             "exchanged",
             0.5 * (log_var**2 + mu.exp() - 1 - mu).sum(1),
-            _("`mu` comes first and `log_var` second: the two are exchanged."),
+            _("`mu` comes first and `log_var` second: you have exchanged the two."),
         ),
         (
             "log-var-is-variance",

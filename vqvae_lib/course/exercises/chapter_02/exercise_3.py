@@ -6,15 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    Mistake,
-    call,
-    expect_tensor,
-    recognise,
-)
+from vqvae_lib.course.exercises.answers import Mistake, call, expect_tensor, recognise
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
 
+# What the notebook calls `K` once its cells have run: an answer may use it by mistake.
 _NOTEBOOK_K = 1000
 
 
@@ -29,23 +25,26 @@ def check(iwae: Any) -> Right:
         if getattr(value, "shape", None) == ():
             raise Wrong(
                 "averaged-over-batch",
-                _("One number came back for the whole batch: keep one for each point."),
+                _("You return one number for the whole batch: keep one for each point."),
             )
         value = expect_tensor(value, (B,), what="iwae(log_w)")
         recognise(value, _solve(log_w), _list_mistakes(log_w))
-    far = torch.tensor([[-800.0, 700.0], [-801.0, 699.0]])
-    value = call(iwae, far)
+    extremes = torch.tensor([[-800.0, 700.0], [-801.0, 699.0]])
+    value = call(iwae, extremes)
     if not torch.as_tensor(value).isfinite().all():
         raise Wrong(
             "leaves-the-logarithm",
             _(
-                "Right where the weights are moderate; but for log-weights of -800 or 700 the "
-                "result is not finite: exp under- or overflows. `torch.logsumexp` does not."
+                "Right for moderate weights. But for log-weights of -800 or 700 the result is not "
+                "finite, because exp under- or overflows; `torch.logsumexp` does not."
             ),
         )
-    recognise(expect_tensor(value, (2,), what="iwae(log_w)"), _solve(far), [])
+    recognise(expect_tensor(value, (2,), what="iwae(log_w)"), _solve(extremes), [])
     return Right(
-        _("For K = 1 it is the log-weight itself, whose average is the ELBO; more draws raise it.")
+        _(
+            "For K = 1 this is the log-weight itself, whose average is the ELBO; more draws "
+            "raise it."
+        )
     )
 
 
@@ -60,7 +59,7 @@ def _list_mistakes(log_w: Tensor) -> list[Mistake]:
         (
             "elbo",
             log_w.mean(0),
-            _("That averages the logarithms, which is the ELBO: average the weights first."),
+            _("You average the logarithms, which gives the ELBO: average the weights first."),
         ),
         (
             "sum",
@@ -73,17 +72,17 @@ def _list_mistakes(log_w: Tensor) -> list[Mistake]:
             _("The 1/K belongs inside the logarithm: subtract log K instead of dividing by K."),
         ),
         ("no-logarithm", log_w.exp().mean(0), _("The logarithm is missing.")),
-        ("sign", -_solve(log_w), _("The sign: this is the bound, not a loss.")),
-        ("max", log_w.amax(0), _("That is the largest log-weight alone.")),
+        ("sign", -_solve(log_w), _("The sign is wrong: return the bound, not a loss.")),
+        ("max", log_w.amax(0), _("That is only the largest log-weight.")),
         (
             "max-left-out",
             _solve(log_w) - log_w.amax(0),
-            _("The maximum was taken out and never put back: add the maximum back at the end."),
+            _("You took the maximum out and never put it back: add it at the end."),
         ),
         (
             "plus-log-k",
             log_w.logsumexp(0) + math.log(K),
-            _("The sign of log K: an average is the sum divided by K, so log K is subtracted."),
+            _("The sign of log K is wrong: an average is the sum divided by K, so subtract log K."),
         ),
         *(
             (

@@ -6,18 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    call,
-    expect_tensor,
-)
+from vqvae_lib.course.exercises.answers import call, expect_tensor
 from vqvae_lib.course.exercises.chapter_02.grid import LOG_2PI, integral, normal_log_density
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
 
-# The model of the chapter: a code of one number, bent into a ring, and noise around it.
+# The chapter's model bends a code of one number into a ring, and adds noise. The point lies at the
+# back of the ring, which two codes reach.
 _NOISE_VARIANCE = 0.09
-
-
 _POINT = torch.tensor([-1.0, 0.0], dtype=torch.float64)
 
 
@@ -27,14 +23,16 @@ def check(log_q: Any) -> Right:
     value = expect_tensor(call(log_q, z), tuple(z.shape), what="log_q(z)", infinite=True)
     _refuse_unnormalised(value, z)
     coarse = torch.linspace(-12, 12, 2401, dtype=torch.float64)
-    again = expect_tensor(call(log_q, coarse), tuple(coarse.shape), what="log_q(z)", infinite=True)
+    coarse_value = expect_tensor(
+        call(log_q, coarse), tuple(coarse.shape), what="log_q(z)", infinite=True
+    )
     # A density with jumps is off by a few per cent here; without the step, by a factor of ten.
-    if abs(float(integral(again, coarse)) - 1) > 0.1:
+    if abs(float(integral(coarse_value, coarse)) - 1) > 0.1:
         raise Wrong(
             "grid",
             _(
-                "On a grid of another step your density no longer adds up to 1: normalise by the "
-                "integral, that is, with the step of the grid, or use a density you know."
+                "On a grid with another step your density no longer adds up to 1. Divide by "
+                "the integral, which includes the grid's step, or use a density you know."
             ),
         )
     ring = torch.stack([torch.cos(1.5 * z), torch.sin(1.5 * z)], dim=-1)  # (S, 2)
@@ -54,7 +52,7 @@ def check(log_q: Any) -> Right:
 
 
 def _refuse_unnormalised(log_q: Tensor, z: Tensor) -> None:
-    """Say so unless the guess integrates to one."""
+    """Raise `Wrong` unless the guess integrates to one."""
     dz = float(z[1] - z[0])
     mass = float(integral(log_q, z))
     if (log_q >= 0).all() and abs(float(log_q.sum()) * dz - 1) < 0.01:
@@ -63,24 +61,25 @@ def _refuse_unnormalised(log_q: Tensor, z: Tensor) -> None:
         raise Wrong(
             "no-step",
             _(
-                "Your values add up to 1 as a sum. A density has the *integral* 1, the sum times "
-                "the step of the grid: subtract the logarithm of the step too."
+                "Your values add up to 1 as a sum. But a density has the *integral* 1, the "
+                "sum times the grid's step: subtract the logarithm of the step as well."
             ),
         )
     if mass > 1.01:
         raise Wrong(
             "too-much-mass",
             _(
-                "Over all codes your density adds up to {mass:.3g}, not to 1. With more mass than "
-                "1 the bound is no bound: divide by it, that is, subtract its logarithm."
+                "Over all codes your density adds up to {mass:.3g} instead of 1. With more "
+                "mass than 1 the bound is not a bound: subtract the logarithm of the "
+                "integral."
             ).format(mass=mass),
         )
     if mass < 0.99:
         raise Wrong(
             "too-little-mass",
             _(
-                "Over all codes your guess adds up to {mass:.3g}, not to 1, so it is no density "
-                "yet: divide by its integral, that is, subtract the logarithm."
+                "Over all codes your guess adds up to {mass:.3g} instead of 1, so it is not "
+                "yet a density: subtract the logarithm of the integral."
             ).format(mass=mass),
         )
 
@@ -91,19 +90,19 @@ def _refuse_large_gap(loss: float, left: float) -> None:
         raise Wrong(
             "not-close",
             _(
-                "A gap of {loss:.2f} nats: better than one Gaussian. Match the place and the width "
-                "of the two humps to get below 0.1."
+                "A gap of {loss:.2f} nats is better than one Gaussian can do. To get below "
+                "0.1, match the place and the width of both humps."
             ).format(loss=loss),
         )
     if min(left, 1 - left) < 0.01:
         raise Wrong(
             "one-hump",
-            _("A gap of {loss:.2f} nats: your guess sits on one side alone.").format(loss=loss),
+            _("A gap of {loss:.2f} nats: your guess sits on one side only.").format(loss=loss),
         )
     raise Wrong(
         "too-wide",
         _(
-            "A gap of {loss:.2f} nats, no better than one Gaussian. Both sides have mass, but "
-            "so have codes between that explain nothing."
+            "A gap of {loss:.2f} nats, no better than one Gaussian. Your guess has mass on "
+            "both sides, but also in between, on codes that explain nothing."
         ).format(loss=loss),
     )

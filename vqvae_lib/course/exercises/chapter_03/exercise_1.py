@@ -9,10 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    call,
-    expect_tensor,
-)
+from vqvae_lib.course.exercises.answers import call, expect_tensor
 from vqvae_lib.course.exercises.digits import (
     USUAL_DISTANCE,
     digits_data,
@@ -24,22 +21,14 @@ from vqvae_lib.course.words import _
 from vqvae_lib.metrics import mmd2
 
 N_IMAGES = 300
-
-
-# Of the pictures that are compared, in the distance of two images: half the usual one.
+# Of the kernel in MMD², in the distance of two images: half the usual one.
 BANDWIDTH = 1.5
-
-
 # Far from digits are at most 25 % of a VAE's means, 35 % with a binomial likelihood, 43 % of what
 # an autoencoder makes of a normal fitted to its eight codes; at beta = 0.3 it is 51 %.
 MOST_FAR = 0.45
-
-
 # MMD² of a VAE's means: at most 0.099 (d = 4; beyond that 0.078). Codes drawn with 0.8 of the
 # prior's spread have 0.12 or more, two latent dimensions 0.125, beta = 10 has 0.12.
 MOST_MMD = 0.11
-
-
 # Of pictures decoded from random codes at most 4 % are closer than 0.1 to a real digit, of
 # reconstructions 29 % or more, of averages of two digits of one class 24 %.
 COPY_DISTANCE, MOST_COPIES = 0.1, 0.12
@@ -48,7 +37,7 @@ COPY_DISTANCE, MOST_COPIES = 0.1, 0.12
 def check(generate: Any) -> Right:
     """A function `generate(n, generator)` that returns n new digits (n, 64), values in [0, 1]."""
     digits = digits_data()
-    first, again, other = (
+    pictures, repetition, second_seed = (
         expect_tensor(
             call(generate, N_IMAGES, torch.Generator().manual_seed(seed)),
             (N_IMAGES, digits.D),
@@ -57,30 +46,33 @@ def check(generate: Any) -> Right:
         for seed in (5, 5, 6)
     )
     # 16 and 255 are the scales of other versions of the digits; a network's means reach 4.
-    if float(first.max()) > 8:
+    if float(pictures.max()) > 8:
         raise Wrong(
             "range",
-            _("The largest value is {largest:.3g}: pictures are in [0, 1].").format(
-                largest=float(first.max())
+            _("The largest value is {largest:.3g}, but pictures lie in [0, 1].").format(
+                largest=float(pictures.max())
             ),
         )
-    if float(first.std(0).max()) < 1e-3:
+    if float(pictures.std(0).max()) < 1e-3:
         raise Wrong("same", _("All 300 pictures are the same."))
-    images = first.clamp(0, 1)
+    images = pictures.clamp(0, 1)
     _refuse_copies(images)
-    if not torch.equal(first, again):
+    if not torch.equal(pictures, repetition):
         raise Wrong(
             "generator-unused",
             _(
-                "Two generators with the same seed gave different pictures: draw everything from "
-                "the `generator` that is handed in. If you train inside `generate`, train once, "
-                "outside."
+                "Two generators with the same seed gave different pictures: draw everything "
+                "from the `generator` you are given. If you train inside `generate`, train "
+                "once, outside."
             ),
         )
-    if torch.equal(first, other):
+    if torch.equal(pictures, second_seed):
         raise Wrong(
             "fixed",
-            _("Another seed gave the same pictures: draw everything from the `generator`."),
+            _(
+                "Another seed gave the same pictures: draw everything from the `generator` "
+                "you are given."
+            ),
         )
     _refuse_recycled_digits(images)
     _refuse_noise(images)
@@ -89,39 +81,40 @@ def check(generate: Any) -> Right:
 
 def _refuse_copies(images: Tensor) -> None:
     digits = digits_data()
-    known = distance_to_nearest(images, torch.cat([digits.x_train, digits.x_test]))
-    if float((known < 0.06).double().mean()) > 0.2:
+    distances = distance_to_nearest(images, torch.cat([digits.x_train, digits.x_test]))
+    if float((distances < 0.06).double().mean()) > 0.2:
         raise Wrong(
             "copies",
             _(
-                "One in five or more is nearly a copy of a real digit. New ones were asked for: "
-                "draw the code from the prior, not from the code of an image."
+                "One picture in five or more nearly copies a real digit. The exercise asks "
+                "for new ones: draw the code from the prior, not from the code of an image."
             ),
         )
 
 
 def _refuse_recycled_digits(images: Tensor) -> None:
-    """Refuse what is made of real digits without being a copy."""
+    """Refuse pictures put together from real digits without being copies."""
     digits = digits_data()
     # Mixtures are at distance 0, a VAE's means at 0.055 or more.
     if float((distance_to_mixtures(images[:20], digits.x_train) < 0.03).double().mean()) > 0.5:
         raise Wrong(
             "mixtures",
             _(
-                "These are mixtures of two training digits, pixel by pixel. New ones were asked "
-                "for: draw a code and decode it."
+                "These are mixtures of two training digits, pixel by pixel. The exercise asks for "
+                "new ones: draw a code and decode it."
             ),
         )
-    known = distance_to_nearest(images, torch.cat([digits.x_train, digits.x_test]))
-    close = float((known < COPY_DISTANCE).double().mean())
-    if close > MOST_COPIES:
+    distances = distance_to_nearest(images, torch.cat([digits.x_train, digits.x_test]))
+    share_close = float((distances < COPY_DISTANCE).double().mean())
+    if share_close > MOST_COPIES:
         raise Wrong(
             "reconstructions",
             _(
-                "{close:.0f} % of the pictures are within {limit} a pixel of a real digit; of "
-                "those decoded from random codes 4 % are. Reconstructions and averages of digits "
-                "are not new: draw the code from the prior, not near the code of an image."
-            ).format(close=100 * close, limit=COPY_DISTANCE),
+                "{close:.0f} % of the pictures lie within {limit} per pixel of a real digit; "
+                "among pictures decoded from random codes, 4 % do. Reconstructions and "
+                "averages of digits are not new: draw the code from the prior, not near the "
+                "code of an image."
+            ).format(close=100 * share_close, limit=COPY_DISTANCE),
         )
 
 
@@ -134,54 +127,55 @@ def _refuse_noise(images: Tensor) -> None:
         raise Wrong(
             "noise",
             _(
-                "The pictures are grainy: noise is added to each pixel. To see the digits, take "
-                "the means of p(x|z) (`mean=True`)."
+                "The pictures are grainy: noise has been added to each pixel. To see the "
+                "digits, take the means of p(x|z) (`model.sample_mean`)."
             ),
         )
 
 
 def _compare_with_digits(images: Tensor) -> Right:
     digits = digits_data()
-    far = float(
+    share_far = float(
         (distance_to_nearest(images, digits.x_train) > 1.5 * USUAL_DISTANCE).double().mean()
     )
-    distance = mmd2(images, digits.x_test.double(), kernel="rbf", bandwidth=BANDWIDTH)
-    floor = mmd2(digits.x_train[:N_IMAGES], digits.x_test, kernel="rbf", bandwidth=BANDWIDTH)
-    numbers = {"far": 100 * far, "mmd": 1000 * distance, "floor": 1000 * floor}
+    distance = mmd2(images, digits.x_test.double(), bandwidth=BANDWIDTH)
+    floor = mmd2(digits.x_train[:N_IMAGES], digits.x_test, bandwidth=BANDWIDTH)
+    numbers = {"far": 100 * share_far, "mmd": 1000 * distance, "floor": 1000 * floor}
     numbers |= {"unit": USUAL_DISTANCE, "limit": 1000 * MOST_MMD, "most": 100 * MOST_FAR}
     # A VAE's means have half the variance of digits, those of a collapsed code less than 5 %.
     if float(images.var(0).sum()) < 0.1 * float(digits.x_test.var(0).sum()):
         raise Wrong(
             "collapsed",
             _(
-                "The pictures hardly differ: the code says nothing. Which variance has the "
-                "likelihood? With ½ or D/2 the code of digits collapses."
+                "The pictures hardly differ: the code says nothing. Which variance does the "
+                "likelihood have? With ½ or D/2 the code of the digits collapses."
             ),
         )
-    if far > MOST_FAR:
+    if share_far > MOST_FAR:
         raise Wrong(
             "no-digits",
             _(
-                "{far:.0f} % of the pictures are far from every digit: more than 1.5 times "
-                "{unit} a pixel, which is a usual reconstruction of the chapter's VAE. The limit "
-                "is {most:.0f} %. Are the codes drawn as the encoder's codes lie? After training "
-                "with the KL at full weight that is N(0, I)."
+                "{far:.0f} % of the pictures are far from every digit: further than 1.5 "
+                "times {unit} per pixel, which is a usual reconstruction of the chapter's VAE. "
+                "The limit is {most:.0f} %. Do you draw codes from where the encoder puts them? "
+                "After training with the KL at full weight, that is N(0, I)."
             ).format(**numbers),
         )
     if distance > MOST_MMD:
         raise Wrong(
             "no-variety",
             _(
-                "Single pictures look like digits, but as a set they are far from the test digits: "
-                "MMD² {mmd:.0f} thousandths, the limit is {limit:.0f}. Are all ten classes there? "
-                "Are the codes drawn with the full spread of N(0, I), and do four or more numbers "
-                "of the code say something?"
+                "Single pictures look like digits, but the set as a whole is far from the "
+                "test digits: its MMD² is {mmd:.0f} thousandths, and the limit is "
+                "{limit:.0f}. Are all ten classes there? Are the codes drawn with the full "
+                "spread of N(0, I), and do at least four dimensions of the code carry "
+                "information?"
             ).format(**numbers),
         )
     return Right(
         _(
-            "{far:.0f} % lie far from every digit. The set's MMD² to the test digits is {mmd:.0f} "
-            "thousandths; real digits have {floor:.1f} (zero on average, an estimate may fall "
-            "below). New, varied, and not yet real."
+            "{far:.0f} % lie far from every digit. The set's MMD² to the test digits is "
+            "{mmd:.0f} thousandths; real digits have {floor:.1f} (zero on average; an "
+            "estimate may fall below). New, varied, and not yet real."
         ).format(**numbers)
     )

@@ -9,29 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    call,
-    expect_tensor,
-)
-from vqvae_lib.course.exercises.digits import (
-    USUAL_DISTANCE,
-    digits_data,
-    distance_to_nearest,
-)
+from vqvae_lib.course.exercises.answers import call, expect_tensor
+from vqvae_lib.course.exercises.digits import USUAL_DISTANCE, digits_data, distance_to_nearest
 from vqvae_lib.course.exercises.verdicts import NotAttempted, Right, Wrong
 from vqvae_lib.course.words import _
 
 N_STEPS, N_PAIRS = 12, 40
-
-
 MOST_OFF_AT_ENDS = 0.2
-
-
 # All steps together over the distance of the ends: a VAE's walks have 1.3 or less, codes that are
-# drawn anew at each step 2.2, pictures with noise of 0.03 a pixel 1.8.
+# drawn anew at each step 2.2, pictures with noise of 0.03 per pixel 1.8.
 LONGEST_WALK = 1.6
-
-
 # Of the two pictures in the middle, in units of a usual reconstruction: a VAE's walks have 1.22 to
 # 1.28, and 1.30 with a binomial likelihood, an autoencoder's 1.26 to 1.33 with four or eight latent
 # dimensions and 1.35 to 1.40 with sixteen or more, beta = 10 has 1.36. Fading the ends gives 1.35.
@@ -46,31 +33,32 @@ def check(walk: Any) -> Right:
     start, end = (x[list(side)].double() for side in zip(*pairs, strict=True))  # (pairs, D)
     path = torch.stack([_take_walk(walk, x[i], x[j]) for i, j in pairs])  # (pairs, steps, D)
     _refuse_wrong_ends(path, start, end)
-    together, longest = _measure_steps(path)
-    if longest > 0.5 and together < LONGEST_WALK:
+    length, longest = _measure_steps(path)
+    if longest > 0.5 and length < LONGEST_WALK:
         raise Wrong(
             "jumps",
-            _("One step makes up {share:.0f} % of the way: the walk jumps. At most 50 %.").format(
-                share=100 * longest
-            ),
+            _(
+                "One step makes up {share:.0f} % of the way, so the walk jumps; at most 50 % "
+                "is allowed."
+            ).format(share=100 * longest),
         )
     _refuse_pixels(path, start, end)
     if _fades_before_encoding(walk, path[0], x[pairs[0][0]], x[pairs[0][1]]):
         raise Wrong(
             "fade-first",
             _(
-                "Each picture is made from a fade: the model repairs two digits on top of each "
-                "other. Mix the two *codes*, and decode each mixture."
+                "Each picture starts from a fade: the model repairs two digits lying on top "
+                "of each other. Mix the two *codes*, and decode each mixture."
             ),
         )
-    if together > LONGEST_WALK:
+    if length > LONGEST_WALK:
         raise Wrong(
             "rough",
             _(
-                "All steps together are {together:.1f} times the direct way: the pictures jitter. "
-                "The limit is {limit}. Is noise added to the pictures, or a code drawn anew at "
-                "each step?"
-            ).format(together=together, limit=LONGEST_WALK),
+                "All steps together are {length:.1f} times the direct way, so the pictures "
+                "jitter; the limit is {limit}. Do you add noise to the pictures, or draw a "
+                "new code at each step?"
+            ).format(length=length, limit=LONGEST_WALK),
         )
     return _judge_middle(path.clamp(0, 1))
 
@@ -83,52 +71,52 @@ def _take_walk(walk: Any, x_from: Tensor, x_to: Tensor) -> Tensor:
 
 
 def _refuse_wrong_ends(path: Tensor, start: Tensor, end: Tensor) -> None:
-    def apart(a: Tensor, b: Tensor) -> float:
+    def distance(a: Tensor, b: Tensor) -> float:
         return float((a - b).square().mean(1).sqrt().mean())
 
-    ends = apart(path[:, 0], start), apart(path[:, -1], end)
-    if max(apart(path[:, 0], end), apart(path[:, -1], start)) < min(*ends, MOST_OFF_AT_ENDS):
-        raise Wrong("reversed", _("The walk goes the other way: it begins near `x_to`."))
+    ends = distance(path[:, 0], start), distance(path[:, -1], end)
+    if max(distance(path[:, 0], end), distance(path[:, -1], start)) < min(*ends, MOST_OFF_AT_ENDS):
+        raise Wrong("reversed", _("The walk goes the wrong way: it begins near `x_to`."))
     if float((path[:, -1] - path[:, 0]).norm(dim=1).min()) < 1e-3:
         raise Wrong("no-movement", _("A walk ends where it began."))
     if max(ends) > MOST_OFF_AT_ENDS:
         raise Wrong(
             "ends",
             _(
-                "The ends are off by {off:.2f} a pixel, the limit is {limit}; reconstructions of "
-                "the chapter's VAE are off by 0.12. Are the images encoded by the model that "
-                "decodes, and by their means?"
+                "The ends are off by {off:.2f} per pixel, and the limit is {limit}; the "
+                "chapter's VAE reconstructs to within 0.12. Does the same model encode and "
+                "decode, and do you take the means of the codes?"
             ).format(off=max(ends), limit=MOST_OFF_AT_ENDS),
         )
 
 
 def _refuse_pixels(path: Tensor, start: Tensor, end: Tensor) -> None:
-    """Refuse what is made of the two pictures pixel by pixel."""
+    """Refuse walks that mix the two pictures pixel by pixel."""
     # Where both pictures are blank, the same happens to all pixels: elsewhere they spread by 0.01.
     blank = (start == 0) & (end == 0)
     spread = torch.stack([p[3:-3, b].std(1).mean() for p, b in zip(path, blank, strict=True)])
-    # Whatever is added up of the two ends stays in the plane of both.
+    # Every weighted sum of the two ends stays in the plane of both.
     ends = torch.linalg.qr(path[:, [0, -1]].mT).Q  # (pairs, D, 2)
-    off = path - path @ ends @ ends.mT
-    if float(spread.mean()) < 1e-3 or float(off.square().mean().sqrt()) < 0.01:
+    residual = path - path @ ends @ ends.mT
+    if float(spread.mean()) < 1e-3 or float(residual.square().mean().sqrt()) < 0.01:
         raise Wrong(
             "pixels",
             _(
-                "This mixes the pixels of the two pictures. Go straight in the latent space and "
-                "decode each point."
+                "This mixes the pixels of the two pictures. Walk straight through the latent "
+                "space, and decode each point."
             ),
         )
 
 
 def _fades_before_encoding(walk: Any, path: Tensor, x_from: Tensor, x_to: Tensor) -> bool:
-    """Whether a picture on the way is what becomes of the faded picture."""
+    """Whether a picture on the way is the reconstruction of the faded pictures."""
     at = N_STEPS // 2
-    faded = x_from + at / (N_STEPS - 1) * (x_to - x_from)
+    fade = x_from + at / (N_STEPS - 1) * (x_to - x_from)
     try:
-        alone = _take_walk(walk, faded, faded)[0]
+        reconstruction = _take_walk(walk, fade, fade)[0]
     except (Wrong, NotAttempted):  # a walk may refuse to go from a picture to itself
         return False
-    return float((path[at] - alone).square().mean().sqrt()) < 1e-3
+    return float((path[at] - reconstruction).square().mean().sqrt()) < 1e-3
 
 
 def _measure_steps(path: Tensor) -> tuple[float, float]:
@@ -143,25 +131,26 @@ def _judge_middle(path: Tensor) -> Right:
     half = slice(N_STEPS // 2 - 1, N_STEPS // 2 + 1)
     even = torch.linspace(0, 1, N_STEPS, dtype=torch.float64)[half, None]
     fade = path[:, :1] + even * (path[:, -1:] - path[:, :1])
-    ratio, faded = (
+    ratio, fade_ratio = (
         float(distance_to_nearest(part.reshape(-1, digits.D), digits.x_train).mean())
         / USUAL_DISTANCE
         for part in (path[:, half], fade)
     )
-    numbers = {"ratio": ratio, "faded": faded, "unit": USUAL_DISTANCE, "limit": MOST_AT_MIDDLE}
-    if ratio > min(MOST_AT_MIDDLE, faded):
+    numbers = {"ratio": ratio, "faded": fade_ratio, "unit": USUAL_DISTANCE, "limit": MOST_AT_MIDDLE}
+    if ratio > min(MOST_AT_MIDDLE, fade_ratio):
         raise Wrong(
             "no-digits",
             _(
-                "Half-way the pictures are {ratio:.3f} times as far from a digit as a usual "
-                "reconstruction of the chapter's VAE ({unit} a pixel), the limit is {limit}. "
-                "Fading the same ends, two digits on top of each other, gives {faded:.2f}. What "
-                "lies between two codes has to decode to digits: that is what the KL is for."
+                "Half-way, the pictures are {ratio:.3f} times as far from a digit as a usual "
+                "reconstruction of the chapter's VAE ({unit} per pixel); the limit is {limit}. "
+                "Fading between the same ends, two digits on top of each other, gives {faded:.2f}. "
+                "What lies between two codes has to decode to digits: that is what the KL is for."
             ).format(**numbers),
         )
     return Right(
         _(
-            "Half-way the pictures are {ratio:.2f} times as far from a digit as a usual "
-            "reconstruction of the chapter's VAE; fading the same ends gives {faded:.2f}."
+            "Half-way, the pictures are {ratio:.2f} times as far from a digit as a usual "
+            "reconstruction of the chapter's VAE; fading between the same ends gives "
+            "{faded:.2f}."
         ).format(**numbers)
     )

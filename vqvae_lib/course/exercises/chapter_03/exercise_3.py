@@ -5,12 +5,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from vqvae_lib.course.exercises.answers import (
-    expect_number,
-)
-from vqvae_lib.course.exercises.digits import (
-    digits_data,
-)
+from vqvae_lib.course.exercises.answers import expect_number
+from vqvae_lib.course.exercises.digits import digits_data
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
 
@@ -53,8 +49,9 @@ def _refuse_range(betas: list[float]) -> None:
         raise Wrong(
             "range",
             _(
-                "Your beta goes from {low:g} to {high:g}: go from 0.3 or less to 50 or more. At "
-                "the upper end the code is empty, and what the distortion has to be is known."
+                "Your beta goes from {low:g} to {high:g}: go from 0.3 or less to 50 or more. "
+                "At the upper end the code is empty, and then we know what the distortion "
+                "must be."
             ).format(low=betas[0], high=betas[-1]),
         )
     for low, high in itertools.pairwise(betas):
@@ -62,8 +59,8 @@ def _refuse_range(betas: list[float]) -> None:
             raise Wrong(
                 "gap",
                 _(
-                    "Between beta = {low:g} and {high:g} lies more than a factor of ten: put "
-                    "another value there."
+                    "There is more than a factor of ten between beta = {low:g} and {high:g}: "
+                    "add a value in between."
                 ).format(low=low, high=high),
             )
 
@@ -74,15 +71,15 @@ def _refuse_wrong_pairs(rate: list[float], distortion: list[float]) -> None:
         raise Wrong(
             "swapped",
             _(
-                "The first of each pair rises with beta and the second falls to zero: are they "
-                "swapped? The rate comes first."
+                "The first of each pair rises with beta and the second falls to zero: have "
+                "you swapped them? The rate comes first."
             ),
         )
     if min(rate) < -1e-6:
         raise Wrong(
             "negative-rate",
             _(
-                "A KL is never negative, and one of your rates is {rate:.2f}: check the sign."
+                "A KL is never negative, but one of your rates is {rate:.2f}: check the sign."
             ).format(rate=min(rate)),
         )
     if max(rate) > 300:  # the longest code that was tried, of 32 numbers, has 61 nats
@@ -99,7 +96,7 @@ def _refuse_rates(rate: list[float]) -> None:
         raise Wrong(
             "untrained",
             _(
-                "No rate is above 1 nat, at any beta. Were the models trained, and with a "
+                "No rate is above 1 nat, at any beta. Were the models trained, with a "
                 "likelihood of variance 0.02?"
             ),
         )
@@ -108,8 +105,8 @@ def _refuse_rates(rate: list[float]) -> None:
         raise Wrong(
             "beta-unused",
             _(
-                "All rates lie between {low:.1f} and {high:.1f} nats, whatever beta is. Was "
-                "`beta=` handed to the model?"
+                "All rates lie between {low:.1f} and {high:.1f} nats, whatever beta is. Did "
+                "you pass `beta=` to the model?"
             ).format(low=min(rate), high=max(rate)),
         )
 
@@ -119,14 +116,14 @@ def _refuse_empty_end(distortion: float) -> None:
     # Trained for 10 to 50 epochs, models with 2 to 32 latent dimensions have 52.0 to 53.4 there.
     if 51.5 < distortion < 55:
         return
-    kind, message = "variance", _("Is the variance another one?")
-    for known, likely, tolerance, hint in _list_mistakes():
+    kind, message = "variance", _("Did you use another variance?")
+    for name, likely, tolerance, hint in _list_mistakes():
         if abs(distortion - likely) < tolerance:
-            kind, message = known, hint
+            kind, message = name, hint
             break
     text = _(
-        "At the largest beta the code is empty, and the distortion is that of the mean picture: "
-        "{expected:.1f} nats at variance 0.02. Yours is {got:.1f}."
+        "At the largest beta the code is empty, so the distortion is that of the mean "
+        "picture: {expected:.1f} nats at variance 0.02. Yours is {got:.1f}."
     ).format(expected=_empty_distortion(), got=distortion)
     raise Wrong(kind, f"{text} {message}")
 
@@ -134,7 +131,12 @@ def _refuse_empty_end(distortion: float) -> None:
 def _list_mistakes() -> Iterator[tuple[str, float, float, str]]:
     """Give what likely mistakes would have there: kind, value, tolerance, hint."""
     D, error = digits_data().D, _mean_error()
-    yield "sign", -_empty_distortion(), 3, _("The sign: it is *minus* the average of log p(x|z).")
+    yield (
+        "sign",
+        -_empty_distortion(),
+        3,
+        _("The sign is wrong: the distortion is *minus* the average of log p(x|z)."),
+    )
     yield (
         "bits",
         _empty_distortion() / math.log(2),
@@ -145,9 +147,9 @@ def _list_mistakes() -> Iterator[tuple[str, float, float, str]]:
         "training-set",
         50.7,
         0.8,
-        _("That is what the training digits have: measure on the test digits."),
+        _("That is the value for the training digits: measure on the test digits."),
     )
-    yield "untrained", 58.5, 3.5, _("That is a little more: train longer.")
+    yield "untrained", 58.5, 3.5, _("That is slightly too high: train longer.")
     yield (
         "no-constant",
         error / (2 * VARIANCE),
@@ -158,16 +160,16 @@ def _list_mistakes() -> Iterator[tuple[str, float, float, str]]:
         "squared-error",
         error,
         0.5,
-        _("That is the squared error alone: divide by 2σ², and add D/2 log 2πσ²."),
+        _("That is the bare squared error: divide by 2σ², and add D/2 log 2πσ²."),
     )
     for value, tolerance in ((_empty_distortion() / D, 0.05), (error / D, 0.01)):
-        yield "per-pixel", value, tolerance, _("That is an average over pixels: sum over the 64.")
+        yield "per-pixel", value, tolerance, _("That is an average over pixels: sum over all 64.")
     # No variance gives the mean picture less than the one that equals its error.
     yield (
         "learned-variance",
         _empty_distortion(error / D),
         0.5,
-        _("That is the least at any variance: was the variance learned? Hold it at 0.02."),
+        _("That is the least that any variance gives: was the variance learned? Keep it at 0.02."),
     )
 
 
@@ -184,12 +186,12 @@ def _refuse_slopes(betas: list[float], rate: list[float], distortion: list[float
         (
             _measure_inconsistency(betas, rate, [d - r for b, r, d in rows]),
             "loss",
-            _("The distortion seems to hold the KL too: is this the loss, without its weight?"),
+            _("The distortion seems to include the KL: is this the loss without its weight?"),
         ),
         (
             _measure_inconsistency(betas, rate, [d - b * r for b, r, d in rows]),
             "beta-loss",
-            _("The distortion seems to hold beta times the KL: is this the loss?"),
+            _("The distortion seems to include beta times the KL: is this the loss?"),
         ),
     ]
     # Of 1422 choices of five to eight of eight betas, 17 models each, none was off by more than
@@ -198,10 +200,10 @@ def _refuse_slopes(betas: list[float], rate: list[float], distortion: list[float
     if least < 3 < off:
         raise Wrong(kind, message)
     if max(b - a for a, b in itertools.pairwise(rate)) > 0.5:
-        raise Wrong("not-falling", _("The rate has to fall as beta grows, and yours does not."))
+        raise Wrong("not-falling", _("The rate has to fall as beta grows, but yours does not."))
     if min(b - a for a, b in itertools.pairwise(distortion)) < -1.5:
         raise Wrong(
-            "not-rising", _("The distortion has to rise as beta grows, and yours does not.")
+            "not-rising", _("The distortion has to rise as beta grows, but yours does not.")
         )
 
 
@@ -223,9 +225,10 @@ def _measure_inconsistency(betas: list[float], rate: list[float], distortion: li
 def _comment_on_curve(betas: list[float], rate: list[float], distortion: list[float]) -> str:
     total = [r + d for r, d in zip(rate, distortion, strict=True)]
     text = _(
-        "From the smallest beta to the largest the rate falls from {rates[0]:.1f} to "
-        "{rates[1]:.1f} nats, and the distortion rises from {distortions[0]:.1f} to "
-        "{distortions[1]:.1f}. Their sum is smallest at beta = {at:g}: the ELBO is best there."
+        "From the smallest beta to the largest, the rate falls from {rates[0]:.1f} to "
+        "{rates[1]:.1f} nats and the distortion rises from {distortions[0]:.1f} to "
+        "{distortions[1]:.1f}. Their sum is smallest at beta = {at:g}: that is where the ELBO is "
+        "best."
     ).format(
         rates=(rate[0], rate[-1]),
         distortions=(distortion[0], distortion[-1]),
@@ -236,8 +239,8 @@ def _comment_on_curve(betas: list[float], rate: list[float], distortion: list[fl
         # Where beta is not so small that the noise of the test digits decides.
         if low >= 0.3 and fall > 0.5 and rise > 0:
             slope = _(
-                "Between beta = {low:g} and {high:g} one nat of rate buys {slope:.1f} nats of "
-                "distortion: on training data the slope of the curve is beta itself."
+                "Between beta = {low:g} and {high:g}, one nat of rate buys {slope:.1f} nats "
+                "of distortion. On training data, the slope of the curve is beta itself."
             ).format(low=low, high=high, slope=rise / fall)
             return f"{text} {slope}"
     return text
@@ -255,13 +258,13 @@ def _read_curve(curve: Any) -> tuple[list[float], list[float], list[float]]:
     if len(curve) < 5:
         raise Wrong(
             "too-few",
-            _("Five values of beta or more were asked for, got {n}.").format(n=len(curve)),
+            _("The exercise asks for five values of beta or more, got {n}.").format(n=len(curve)),
         )
     rows = []
     for key, pair in curve.items():
         beta = expect_number(key, what=_("the key {key!r}").format(key=key))
         if beta <= 0:
-            raise Wrong("entry", _("Every beta is above 0, got {beta:g}.").format(beta=beta))
+            raise Wrong("entry", _("Every beta must be above 0, got {beta:g}.").format(beta=beta))
         try:
             rate, distortion = pair
         except (TypeError, ValueError, RuntimeError):

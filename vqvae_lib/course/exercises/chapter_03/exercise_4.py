@@ -6,13 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vqvae_lib.course.exercises.answers import (
-    call,
-    expect_tensor,
-)
-from vqvae_lib.course.exercises.digits import (
-    digits_data,
-)
+from vqvae_lib.course.exercises.answers import call, expect_tensor
+from vqvae_lib.course.exercises.digits import digits_data
 from vqvae_lib.course.exercises.verdicts import NotAttempted, Right, Wrong
 from vqvae_lib.course.words import _
 
@@ -22,36 +17,41 @@ _HIDDEN, _LATENT = 32, 6
 def check(model: Any) -> Right:
     """A class, built as `model(D, hidden, d)`, with encode, reparameterise and loss."""
     if isinstance(model, nn.Module):
-        raise Wrong("instance", _("Hand over the class itself, not an object of it."))
+        raise Wrong("instance", _("Hand over the class itself, not an instance of it."))
     built = call(model, 64, _HIDDEN, _LATENT)
     for name in ("encode", "reparameterise", "loss", "decoder"):
         if not hasattr(built, name):
             raise Wrong(
-                "missing", _("Your class has no `{name}`: keep the names.").format(name=name)
+                "missing",
+                _("Your class has no `{name}`: keep the names of the starter cell.").format(
+                    name=name
+                ),
             )
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        found = _flaws(built)
+        flaws = _flaws(built)
     names = {
         "chunk": _("the width of the code"),
         "squeeze": _("a batch of one"),
         "std": _("the standard deviation"),
         "reduction": _("the reduction of the error"),
-        "no-kl": _("the term beside it"),
+        "no-kl": _("the KL"),
     }
-    left = {kind: hint for kind, hint in found.items() if hint}
-    gone = [name for kind, name in names.items() if found.get(kind) == ""]
+    left = {kind: hint for kind, hint in flaws.items() if hint}
+    repaired = [name for kind, name in names.items() if flaws.get(kind) == ""]
     if left:
         kind, hint = next(iter(left.items()))
-        text = _("Repaired: {gone}.").format(gone=", ".join(gone) or _("none yet"))
-        if "reduction" not in found and kind in names:
-            hint += " " + _("The loss is examined once it runs.")
+        text = _("Repaired so far: {repaired}.").format(
+            repaired=", ".join(repaired) or _("nothing yet")
+        )
+        if "reduction" not in flaws and kind in names:
+            hint += " " + _("The loss is examined once everything runs.")
         raise Wrong(kind, f"{text} {hint}")
     return Right(
         _(
-            "All five are repaired: the width of the code, a batch of one, the standard deviation, "
-            "the reduction, and the KL. Only the first stops the program, and only if the decoder "
-            "is built as wide as it should be."
+            "All five are repaired: the width of the code, a batch of one, the standard "
+            "deviation, the reduction, and the KL. Only the first stops the program, and only if "
+            "the decoder is as wide as it should be."
         )
     )
 
@@ -61,24 +61,24 @@ def _flaws(model: Any) -> dict[str, str]:
     with torch.no_grad():
         for parameter in model.parameters():  # a code that says something
             parameter.mul_(2)
-    found = {
-        kind: _said(flaw, model)
+    flaws = {
+        kind: _describe_flaw(flaw, model)
         for kind, flaw in (
             ("chunk", _halves_the_code),
             ("squeeze", _loses_the_batch),
             ("std", _spread_is_wrong),
         )
     }
-    slope = _said(_draw_stops_the_slope, model)
+    slope = _describe_flaw(_draw_stops_the_slope, model)
     try:
         slope = slope or _loss_stops_the_slope(model)
-        found |= _loss_is_wrong(model)
+        flaws |= _loss_is_wrong(model)
     except Wrong as outcome:
-        found[outcome.kind] = str(outcome)
-    return found | {"slope": slope}
+        flaws[outcome.kind] = str(outcome)
+    return flaws | {"slope": slope}
 
 
-def _said(flaw: Any, model: Any) -> str:
+def _describe_flaw(flaw: Any, model: Any) -> str:
     try:
         return str(flaw(model))
     except Wrong as outcome:
@@ -102,10 +102,10 @@ def _images(B: int) -> Tensor:
 
 
 def _encode(model: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-    found = _method(model, "encode", x)
-    if not isinstance(found, tuple | list) or len(found) != 2:
+    flaws = _method(model, "encode", x)
+    if not isinstance(flaws, tuple | list) or len(flaws) != 2:
         raise Wrong("type", _("encode(x): expected the pair mu, log_var."))
-    return found[0], found[1]
+    return flaws[0], flaws[1]
 
 
 def _halves_the_code(model: Any) -> str:
@@ -113,8 +113,8 @@ def _halves_the_code(model: Any) -> str:
     width = parts[0].shape[-1]
     if width == _LATENT // 2:
         return _(
-            "Built with d = {d}, `encode` gives {got} numbers a sample: `chunk` cuts what is there "
-            "in two."
+            "Built with d = {d}, `encode` gives {got} numbers per sample: `chunk` cuts its "
+            "input in two."
         ).format(d=_LATENT, got=width)
     for name, part in zip(("mu", "log_var"), parts, strict=True):
         expect_tensor(part, (5, _LATENT), what=_("{name} of 5 images").format(name=name))
@@ -122,8 +122,8 @@ def _halves_the_code(model: Any) -> str:
         call(model.decoder, torch.zeros(5, _LATENT))
     except Wrong:
         return _(
-            "Built with d = {d}, `encode` gives {d} numbers a sample, but `decoder` does not take "
-            "{d}: its first layer still expects another width."
+            "Built with d = {d}, `encode` gives {d} numbers per sample, but `decoder` does "
+            "not accept {d}: its first layer still expects another width."
         ).format(d=_LATENT)
     return ""
 
@@ -132,11 +132,11 @@ def _loses_the_batch(model: Any) -> str:
     try:
         mu = _encode(model, _images(1))[0]
     except Wrong as outcome:
-        return _("With a single image: {said}").format(said=outcome)
+        return _("With a single image: {reason}").format(said=outcome)
     if mu.ndim == 1:
-        return _(
-            "With a single image, `mu` has shape {shape}: the axis of the batch is gone."
-        ).format(shape=tuple(mu.shape))
+        return _("With a single image, `mu` has shape {shape}: the batch axis is gone.").format(
+            shape=tuple(mu.shape)
+        )
     return ""
 
 
@@ -149,19 +149,21 @@ def _spread_is_wrong(model: Any) -> str:
     )
     spread, middle = float(z.std()), float(z.mean())
     if spread < 1e-6:
-        return _("`reparameterise` adds no noise: there is no draw.")
+        return _("`reparameterise` adds no noise, so nothing is drawn.")
     # One number for the whole batch, or for all dimensions, has no spread across them.
     if float(z.std(0).mean()) < 0.5 * spread or float(z.std(1).mean()) < 0.5 * spread:
-        return _("The noise is shared: each sample and dimension gets a draw of its own.")
+        return _("The noise is shared: draw it separately for each sample and dimension.")
     if float(z.min()) >= 1:
-        return _("The noise is never negative: `rand` is uniform from 0 to 1, `randn` is normal.")
+        return _(
+            "The noise is never negative: `rand` is uniform from 0 to 1, but `randn` is normal."
+        )
     if abs(spread / math.e - 1) > 0.05:
         return _(
-            "At log_var = 2 draws spread by {got:.2f}, expected {expected:.2f}: what is log_var "
-            "the logarithm of?"
+            "At log_var = 2 the draws have standard deviation {got:.2f}, expected "
+            "{expected:.2f}: what is log_var the logarithm of?"
         ).format(got=spread, expected=math.e)
     if abs(middle - 1) > 0.15:
-        return _("Draws are centred at {got:.2f} where mu = 1.").format(got=middle)
+        return _("The draws are centred at {got:.2f} where mu = 1.").format(got=middle)
     return ""
 
 
@@ -174,11 +176,11 @@ def _draw_stops_the_slope(model: Any) -> str:
     of_mu, of_log_var = slopes
     if of_mu is None or not torch.allclose(of_mu, torch.ones_like(of_mu)):
         return _(
-            "No slope reaches the encoder through the draw: one by `.sample()` or `torch.normal`, "
-            "or under `no_grad`, lets none through. Draw the noise from the side."
+            "No gradient reaches the encoder through the draw: `.sample()`, `torch.normal` "
+            "and `no_grad` all block it. Draw the noise separately, then scale and shift it."
         )
     if of_log_var is None or float(of_log_var.abs().max()) == 0:
-        return _("The draw has no slope in `log_var`: is the standard deviation detached?")
+        return _("The draw has no gradient in `log_var`: is the standard deviation detached?")
     return ""
 
 
@@ -187,8 +189,8 @@ def _loss_stops_the_slope(model: Any) -> str:
     loss = _method(model, "loss", x)
     if not isinstance(loss, Tensor) or not loss.requires_grad:
         return _(
-            "`loss` returns a number without a slope, and `backward` needs one: return the tensor "
-            "as it is, without `float`, `item`, `detach` or `no_grad`."
+            "`loss` returns a number without a gradient, and `backward` needs one: return the "
+            "tensor itself, without `float`, `item`, `detach` or `no_grad`."
         )
     decoder = {id(parameter) for parameter in model.decoder.parameters()}
     encoder = [p for p in model.parameters() if id(p) not in decoder]
@@ -202,8 +204,8 @@ def _loss_stops_the_slope(model: Any) -> str:
         for a, b in zip(of_loss, of_kl, strict=True)
     ):
         return _(
-            "No slope of the squared error reaches the encoder: is the draw in `loss` detached, or "
-            "under `no_grad`?"
+            "No gradient of the squared error reaches the encoder: is the draw in `loss` "
+            "detached, or under `no_grad`?"
         )
     return ""
 
@@ -216,7 +218,7 @@ def _loss_is_wrong(model: Any) -> dict[str, str]:
     def loss(x: Tensor) -> Tensor:
         return expect_tensor(_method(model, "loss", x), (), what="loss(x)")
 
-    drawn = not torch.equal(loss(batches[0]), loss(batches[0]))
+    draws = not torch.equal(loss(batches[0]), loss(batches[0]))
     # A decoder that always answers the same takes the draws out, and the difference of two batches
     # what is constant: both terms are then exact.
     for parameter in model.decoder.parameters():
@@ -229,10 +231,10 @@ def _loss_is_wrong(model: Any) -> dict[str, str]:
         terms = (mu**2 + log_var.exp() - 1 - log_var).double()
         kl += sign * 0.5 * terms.sum(1).mean()
         got += sign * loss(x)
-    found = _name_the_terms(got, squares, kl, width=mu.shape[1])
-    if not drawn:
-        found["draw"] = _("Two calls of `loss` agree to the last bit: nothing was drawn.")
-    return found
+    flaws = _name_the_terms(got, squares, kl, width=mu.shape[1])
+    if not draws:
+        flaws["draw"] = _("Two calls of `loss` agree to the last bit: nothing was drawn.")
+    return flaws
 
 
 def _name_the_terms(got: Tensor, squares: Tensor, kl: Tensor, *, width: int) -> dict[str, str]:
@@ -240,34 +242,35 @@ def _name_the_terms(got: Tensor, squares: Tensor, kl: Tensor, *, width: int) -> 
     errors = {
         "": squares,
         _(
-            "The squared error is averaged over the pixels too: that is a likelihood of variance "
-            "D/2. Sum over the pixels, average over the batch."
+            "The squared error is averaged over the pixels as well: that is a likelihood of "
+            "variance D/2. Sum over the pixels, average over the batch."
         ): squares / 64,
-        _("The squared error has a factor ½: that is a variance of 1, not of ½."): squares / 2,
-        _("The squared error is summed over the batch too: average over the samples."): (
+        _("The squared error has a factor ½: that is a variance of 1 instead of ½."): squares / 2,
+        _("The squared error is summed over the batch as well: average over the samples."): (
             squares * 100
         ),
     }
     prices = {
         "": kl,
-        _("The loss has one term, and the ELBO has two."): 0 * kl,
+        _("The loss has only one term, but the ELBO has two."): 0 * kl,
         _("The KL is averaged over the dimensions of the code: sum over them."): kl / width,
-        _("The KL is subtracted: the loss is *minus* the ELBO, so it is added."): -kl,
+        _("The KL is subtracted. The loss is *minus* the ELBO, so add it."): -kl,
         _("The KL lacks its factor ½."): 2 * kl,
         _("The KL has its factor ½ twice."): kl / 2,
         _("The KL is summed over the batch: average over the samples."): 100 * kl,
-        _("The KL is averaged over the dimensions and has its factor ½ twice."): kl / width / 2,
+        _("The KL is averaged over the dimensions, and has its factor ½ twice."): kl / width / 2,
     }
-    off = {
+    distances = {
         (error, price): float((got - a - b).abs())
         for error, a in errors.items()
         for price, b in prices.items()
     }
-    (error, price), distance = min(off.items(), key=lambda item: item[1])
+    (error, price), distance = min(distances.items(), key=lambda item: item[1])
     if distance > 1e-3:
-        unknown = _(
-            "The loss is no sum of a squared error and a KL that the check knows. Sum the error "
-            "over the pixels and the KL over the dimensions, and average both over the batch."
+        message = _(
+            "The loss is not the sum of a squared error and a KL in any form the check knows. Sum "
+            "the error over the pixels and the KL over the dimensions, and average both over the "
+            "batch."
         )
-        return {"loss": unknown}
+        return {"loss": message}
     return {"reduction": error, "no-kl": price}

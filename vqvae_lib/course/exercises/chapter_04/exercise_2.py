@@ -16,75 +16,75 @@ def check(controlled: Any) -> Right:
     for n, control, target in ((4, 1, 3), (4, 3, 0), (2, 0, 1), (2, 1, 0)):
         state = _draw_complex((3, 2**n), generator)
         state = state / state.abs().square().sum(1, keepdim=True).sqrt()
-        # `qr` gives columns one behind the other in memory, which torch.kron refuses.
+        # `qr` stores its result by columns, which torch.kron refuses.
         gate = torch.linalg.qr(_draw_complex((2, 2), generator)).Q.contiguous()
         what = f"controlled(state, gate, {control}, {target}), n = {n}"
         value = as_tensor(call(controlled, state, gate, control, target))
         if isinstance(value, Tensor) and not value.is_complex():
             raise Wrong(
                 "real",
-                _("{what}: the result is real. Amplitudes are complex.").format(what=what),
+                _("{what}: the result is real, but amplitudes are complex.").format(what=what),
             )
         value = expect_tensor(value, (3, 2**n), what=what, dtype=torch.complex128)
 
-        def by(matrix: Tensor, state: Tensor = state) -> Tensor:
+        def apply(matrix: Tensor, state: Tensor = state) -> Tensor:
             return state @ matrix.T
 
-        def full(gate: Tensor, i: int, j: int, on: int = 1, n: int = n) -> Tensor:
+        def matrix(gate: Tensor, i: int, j: int, on: int = 1, n: int = n) -> Tensor:
             return _make_controlled_matrix(gate, i, j, n, on)
 
         everywhere = _kron({target: gate}, n)
         one = _kron({control: torch.diag(torch.tensor([0.0, 1.0]))}, n)
         recognise(
             value,
-            by(full(gate, control, target)),
+            apply(matrix(gate, control, target)),
             [
                 (
                     "swapped",
-                    by(full(gate, target, control)),
-                    _("Control and target are exchanged."),
+                    apply(matrix(gate, target, control)),
+                    _("You have exchanged control and target."),
                 ),
                 (
                     "on-zero",
-                    by(full(gate, control, target, on=0)),
-                    _("Your gate acts where the control is 0. It has to where it is 1."),
+                    apply(matrix(gate, control, target, on=0)),
+                    _("Your gate acts where the control is 0. It should act where it is 1."),
                 ),
                 (
                     "uncontrolled",
-                    by(everywhere),
-                    _("Your gate acts on every amplitude, whatever the control's bit."),
+                    apply(everywhere),
+                    _("Your gate acts on every amplitude, whatever the control's bit is."),
                 ),
                 (
                     "transposed",
-                    by(full(gate.T, control, target)),
-                    _("The gate is transposed: new amplitudes are gate @ old ones."),
+                    apply(matrix(gate.T, control, target)),
+                    _("The gate is transposed: the new amplitudes are gate @ old ones."),
                 ),
                 (
                     "adjoint",
-                    by(full(gate.conj().T, control, target)),
-                    _("You applied the inverse, the conjugate transpose of the gate."),
+                    apply(matrix(gate.conj().T, control, target)),
+                    _("You applied the inverse: the conjugate transpose of the gate."),
                 ),
                 (
                     "other-end",
-                    by(full(gate, n - 1 - control, n - 1 - target)),
-                    _("You count qubits from the last bit. Qubit 0 is the first."),
+                    apply(matrix(gate, n - 1 - control, n - 1 - target)),
+                    _("You count qubits from the last bit, but qubit 0 is the first."),
                 ),
                 (
                     "dropped",
-                    by(one @ everywhere),
+                    apply(one @ everywhere),
                     _("The amplitudes whose control is 0 are lost: they have to stay as they are."),
                 ),
                 (
                     "unchanged",
                     state,
-                    _("Nothing has changed. Is the result of the gate used?"),
+                    _("Nothing has changed. Do you use the result of the gate?"),
                 ),
             ],
         )
     return Right(
         _(
-            "Half of the amplitudes stay, half are turned: no measurement of the control is "
-            "involved, which is why it can entangle."
+            "Half of the amplitudes stay, half are transformed. Nothing measures the control, and "
+            "that is why the gate can entangle."
         )
     )
 
@@ -103,7 +103,6 @@ def _kron(gates: dict[int, Tensor], n: int) -> Tensor:
 
 
 def _make_controlled_matrix(gate: Tensor, control: int, target: int, n: int, on: int = 1) -> Tensor:
-    """Matrix of a controlled gate: a projector on either value of the control."""
-    projectors = torch.eye(2, dtype=torch.float64)
-    off = torch.diag(projectors[1 - on])
-    return _kron({control: off}, n) + _kron({control: torch.diag(projectors[on]), target: gate}, n)
+    """Matrix of a gate that acts where the control has the value `on`."""
+    idle, active = (torch.diag(torch.eye(2)[value]) for value in (1 - on, on))  # projectors
+    return _kron({control: idle}, n) + _kron({control: active, target: gate}, n)

@@ -26,15 +26,15 @@ def check(ghz: Any) -> Right:
         if count["CNOT"] > n - 1:
             raise Wrong(
                 "too-many",
-                _("It works. But for n = {n} you use {count} CNOTs; the least is {least}.").format(
-                    count=count["CNOT"], n=n, least=n - 1
-                ),
+                _(
+                    "It works, but for n = {n} you use {count} CNOTs, and {least} are enough."
+                ).format(count=count["CNOT"], n=n, least=n - 1),
             )
         depth = _measure_depth(gates, n)
     return Right(
         _(
-            "For n = 8 your gates need {depth} steps. An H and a chain take 8; doubling, with each "
-            "qubit that is entangled already as a control, takes 4."
+            "For n = 8 your gates need {depth} steps. An H and a chain take 8; doubling, in "
+            "which every entangled qubit serves as a control, takes 4."
         ).format(depth=depth)
     )
 
@@ -44,7 +44,7 @@ def _read_gates(answer: Any, n: int) -> list[tuple[Any, ...]]:
     if isinstance(answer, str) or not isinstance(answer, Iterable):
         raise Wrong("type", _("`ghz({n})`: expected a list of gates.").format(n=n))
     arity = {"H": 1, "X": 1, "Z": 1, "CNOT": 2}
-    read = []
+    gates = []
     for gate in call(list, answer):  # a generator runs the learner's code only now
         name = gate[0] if isinstance(gate, tuple | list) and gate else None
         if not isinstance(name, str) or len(gate) != 1 + arity.get(name, -1):
@@ -59,19 +59,19 @@ def _read_gates(answer: Any, n: int) -> list[tuple[Any, ...]]:
             qubits = tuple(operator.index(q) for q in gate[1:])
         except TypeError:
             raise Wrong(
-                "qubit", _("{gate!r}: the qubits must be whole numbers.").format(gate=gate)
+                "qubit", _("{gate!r}: qubits must be whole numbers.").format(gate=gate)
             ) from None
         if not all(0 <= q < n for q in qubits):
             raise Wrong(
                 "qubit",
-                _("{gate!r}: the qubits of n = {n} are 0 to {last}.").format(
+                _("{gate!r}: for n = {n} the qubits are 0 to {last}.").format(
                     gate=gate, n=n, last=n - 1
                 ),
             )
         if len(set(qubits)) < len(qubits):
             raise Wrong("qubit", _("{gate!r}: control and target are the same.").format(gate=gate))
-        read.append((gate[0], *qubits))
-    return read
+        gates.append((gate[0], *qubits))
+    return gates
 
 
 def _simulate(gates: list[tuple[Any, ...]], n: int) -> Tensor:
@@ -107,8 +107,8 @@ def _judge_state(state: Tensor, n: int, gates: list[tuple[Any, ...]]) -> None:
         raise Wrong(
             "product",
             _(
-                "H on every qubit makes the uniform superposition of all {count} strings. That is "
-                "a product: only one qubit needs an H."
+                "An H on every qubit gives the uniform superposition of all {count} strings, "
+                "which is a product state. Only one qubit needs an H."
             ).format(count=2**n),
         )
     if len(terms) == 1:
@@ -131,13 +131,13 @@ def _judge_state(state: Tensor, n: int, gates: list[tuple[Any, ...]]) -> None:
         raise Wrong(
             "left-out",
             _(
-                "For n = {n} the strings are {first} and {second}: qubit {qubit} has been left "
-                "out. Is it the target of a CNOT, and is its control a qubit that varies?"
+                "For n = {n} the strings are {first} and {second}: qubit {qubit} is left out. Is "
+                "it the target of a CNOT whose control varies?"
             ).format(n=n, first=names[0], second=names[1], qubit=same[0]),
         )
     raise Wrong(
         "value",
-        _("For n = {n} your state has {count} terms, among them {names}: two were wanted.").format(
+        _("For n = {n} your state has {count} terms, among them {names}: expected two.").format(
             n=n, count=len(terms), names=", ".join(names[:4])
         ),
     )

@@ -7,9 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    expect_tensor,
-)
+from vqvae_lib.course.exercises.answers import expect_tensor
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
 from vqvae_lib.quantum import statevector
@@ -22,23 +20,23 @@ def check(angles: Any) -> Right:
     if S > 2.8:
         return Right(
             _(
-                "S = {S:.4f}; the most that qubits can reach is 2√2 = 2.8284, prepared coins reach "
+                "S = {S:.4f}. Qubits can reach 2√2 = 2.8284, coins prepared in advance only "
                 "2. Neighbouring directions are 45° apart on the Bloch sphere."
             ).format(S=S)
         )
     _recognise_mistakes(turns)
     if S < -2.8:
-        raise Wrong("sign", _("S = {S:.3f}: the other sign was wanted.").format(S=S))
+        raise Wrong("sign", _("S = {S:.3f}: you need the other sign.").format(S=S))
     if S > 2.0001:
         raise Wrong(
             "not-best",
-            _("S = {S:.3f}. More than coins can do, and more is possible.").format(S=S),
+            _("S = {S:.3f}: more than coins can do, but still more is possible.").format(S=S),
         )
     raise Wrong(
         "classical",
-        _("S = {S:.3f}. Prepared coins reach 2. Work out what E is for two angles a and b.").format(
-            S=S
-        ),
+        _(
+            "S = {S:.3f}. Coins prepared in advance reach 2. Work out E for two angles a and b."
+        ).format(S=S),
     )
 
 
@@ -50,25 +48,25 @@ def _recognise_mistakes(turns: Tensor) -> None:
         (
             "half-angle",
             2.0,
-            _("Twice these angles are needed: RY(t) turns the amplitudes by t/2, the sphere by t."),
+            _("Double these angles: RY(t) turns the amplitudes by t/2, but the sphere by t."),
         ),
         (
             "double-angle",
             0.5,
-            _("Half of these angles are needed: RY(t) turns the sphere by t, not by t/2."),
+            _("Halve these angles: RY(t) turns the sphere by t, not by t/2."),
         ),
     ]
-    elsewhere = _("These are for a minus sign at {other}: it is E_11 that has it.")
+    wrong_place = _("These would be right for a minus sign at {other}, but it belongs to E_11.")
     orders = [
         ("", [0, 1, 2, 3], ""),
         (
             "order",
             [0, 2, 1, 3],
-            _("The order is another: first both of player a, then both of player b."),
+            _("The order is different: first both angles of player a, then both of player b."),
         ),
-        ("minus", [1, 0, 3, 2], elsewhere.format(other="E_00")),
-        ("minus", [0, 1, 3, 2], elsewhere.format(other="E_10")),
-        ("minus", [1, 0, 2, 3], elsewhere.format(other="E_01")),
+        ("minus", [1, 0, 3, 2], wrong_place.format(other="E_00")),
+        ("minus", [0, 1, 3, 2], wrong_place.format(other="E_10")),
+        ("minus", [1, 0, 2, 3], wrong_place.format(other="E_01")),
     ]
     # One fault is likelier than two: sorting by their number keeps the order given otherwise.
     pairs = sorted(itertools.product(units, orders), key=lambda pair: sum(x[0] != "" for x in pair))

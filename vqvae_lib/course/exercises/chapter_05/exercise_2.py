@@ -6,13 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    Mistake,
-    as_tensor,
-    call,
-    expect_tensor,
-    recognise,
-)
+from vqvae_lib.course.exercises.answers import Mistake, as_tensor, call, expect_tensor, recognise
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
 
@@ -20,18 +14,18 @@ TURN = 2 * math.pi
 
 
 class _Series:
-    """A real Fourier series, which notes at what points it is asked."""
+    """A real Fourier series, which records the points at which it is evaluated."""
 
     def __init__(self, L: int, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)
         parts = torch.randn(2, L + 1, generator=generator, dtype=torch.float64)
         parts[1, 0] = 0  # the mean is real
         self.c = torch.complex(parts[0], parts[1])
-        self.asked = torch.empty(0, dtype=torch.float64)
+        self.points = torch.empty(0, dtype=torch.float64)
 
     def __call__(self, z: Any) -> Tensor:
         z = torch.as_tensor(z).double()
-        self.asked = torch.cat([self.asked, z.detach().flatten()])
+        self.points = torch.cat([self.points, z.detach().flatten()])
         j = torch.arange(1, len(self.c), dtype=torch.float64)
         waves = torch.exp(1j * j * z[..., None])  # (..., L)
         return self.c[0].real + 2 * (waves * self.c[1:]).real.sum(-1)
@@ -39,47 +33,50 @@ class _Series:
 
 def check(coefficients: Any) -> Right:
     """A function `coefficients(f, L)` that returns c_0, …, c_L, complex, `(L + 1,)`."""
-    used = 0
+    n_points = 0
     for L in (1, 3, 6):
         f = _Series(L, seed=L)
         value = as_tensor(call(coefficients, f, L))
         if isinstance(value, Tensor) and not value.is_complex():
-            raise Wrong("real", _("The coefficients are complex numbers, and yours are real."))
-        used = len(f.asked)
-        if used == 0:
+            raise Wrong("real", _("Your coefficients are real, but they should be complex."))
+        n_points = len(f.points)
+        if n_points == 0:
             raise Wrong("unused", _("`f` was never called."))
         if isinstance(value, Tensor) and value.shape == (2 * L + 1,):
             raise Wrong(
                 "both-sides",
-                _("2L + 1 numbers came back. c_0 to c_L are enough: the others are conjugates."),
+                _(
+                    "You return 2L + 1 numbers. c_0 to c_L are enough: the others are their "
+                    "conjugates."
+                ),
             )
         value = expect_tensor(value, (L + 1,), what=f"coefficients(f, {L})", dtype=torch.complex128)
         _judge_coefficients(value, f, L)
     return Right(
         _(
-            "{used} evaluations for L = 6. 2L + 1 = 13 are the least: so many real numbers are "
-            "unknown, c_0 and the two parts of each other one."
-        ).format(used=used)
+            "{n} evaluations for L = 6. At least 2L + 1 = 13 are needed, since so many "
+            "real numbers are unknown: c_0, and two parts for each of the others."
+        ).format(n=n_points)
     )
 
 
 def _judge_coefficients(value: Tensor, f: _Series, L: int) -> None:
-    points = len(f.asked)
+    points = len(f.points)
     if points < 2 * L + 1 and not torch.allclose(value, f.c, atol=1e-6):
         raise Wrong(
             "too-few",
             _(
-                "With {points} evaluations for L = {L} high frequencies pass for low ones "
-                "(aliasing): {least} are the least."
+                "With {points} evaluations for L = {L}, high frequencies pass for low ones "
+                "(aliasing): at least {least} are needed."
             ).format(points=points, L=L, least=2 * L + 1),
         )
-    # By how much too large, and so the number of points, however many were asked besides.
+    # How many times too large: the number of points in the sum, however many were evaluated.
     factor = round(float((torch.vdot(f.c, value) / torch.vdot(f.c, f.c)).real))
     mistakes = [
         (
             "unnormalised",
             max(factor, 2 * L + 1) * f.c,
-            _("Too large by the number of points: `fft` sums, and a coefficient is a mean."),
+            _("Too large by the number of points: `fft` sums, but a coefficient is a mean."),
         ),
         (
             "conjugate",
@@ -96,25 +93,25 @@ def _judge_coefficients(value: Tensor, f: _Series, L: int) -> None:
             "phase",
             f.c * (-1) ** torch.arange(L + 1),
             _(
-                "Every other coefficient has the wrong sign: `fft` takes the first point for "
-                "z = 0. Where does your grid begin?"
+                "Every other coefficient has the wrong sign: `fft` takes the first point to "
+                "be z = 0. Where does your grid begin?"
             ),
         ),
         (
             "ortho",
             f.c * math.sqrt(points),
-            _("Too large by the root of the number of points: a coefficient is a mean."),
+            _("Too large by the square root of the number of points: a coefficient is a mean."),
         ),
     ]
-    recognise(value, f.c, [*mistakes, *_list_grid_mistakes(value, f.asked)])
+    recognise(value, f.c, [*mistakes, *_list_grid_mistakes(value, f.points)])
 
 
-def _list_grid_mistakes(value: Tensor, asked: Tensor) -> list[Mistake]:
-    """What is wrong with the grid, whatever came out of it: the last of all mistakes to name."""
-    length = float(asked.max() - asked.min())
+def _list_grid_mistakes(value: Tensor, points: Tensor) -> list[Mistake]:
+    """What is wrong with the grid, whatever it gave: to be named if nothing else explains it."""
+    length = float(points.max() - points.min())
     if length <= 1:
-        message = _("Your points span {length:.2f}, and a period is 2π.").format(length=length)
+        message = _("Your points span {length:.2f}, but a period is 2π.").format(length=length)
         return [("period", value, message)]
     if abs(length - TURN) < 1e-6:
-        return [("end-point", value, _("0 and 2π are the same point: your grid has it twice."))]
+        return [("end-point", value, _("0 and 2π are the same point, and your grid has both."))]
     return []

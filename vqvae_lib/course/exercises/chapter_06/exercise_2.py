@@ -48,60 +48,64 @@ def _sum_largest(matrix: Tensor, count: int) -> Tensor:
 
 
 def _list_mistakes(states: Tensor, k: int) -> list[Mistake]:
-    B, n, kept = len(states), count_qubits(states), 2**k
+    B, n, n_kept = len(states), count_qubits(states), 2**k
     rho = density_matrix(states)
     values = torch.linalg.eigvalsh(rho).flip(0)
-    wanted = values[:kept].sum()
+    bound = values[:n_kept].sum()
     as_they_come = torch.linalg.eigvals(rho).real
     centred = states - states.mean(0)
-    about_mean = _sum_largest(centred.T @ centred.conj() / B, kept)
+    about_mean = _sum_largest(centred.T @ centred.conj() / B, n_kept)
     singular = torch.linalg.svdvals(states)
     bare = states.T @ states / B  # no factor is conjugated
-    conjugate = _("In ρ one of the two factors is conjugated.")
-    mean = _("Nothing is subtracted from a state: ρ is the matrix of second moments.")
-    imaginary = _("The imaginary parts have been lost.")
+    conjugate = _("One of the two factors of ρ has to be conjugated.")
+    mean = _("Do not subtract anything from a state: ρ is the matrix of second moments.")
+    imaginary = _("You have lost the imaginary parts.")
     return [
-        ("largest", values[0], _("That is the largest eigenvalue alone.")),
+        ("largest", values[0], _("That is only the largest eigenvalue.")),
         ("k-values", values[:k].sum(), _("k qubits hold 2**k dimensions, not k.")),
         ("k-values", values[: 2 * k].sum(), _("k qubits hold 2**k dimensions, not 2 k.")),
         (
             "unsorted",
-            as_they_come[:kept].sum(),
-            _("The eigenvalues are not sorted: are yours the largest ones for every ρ?"),
+            as_they_come[:n_kept].sum(),
+            _("The eigenvalues are not sorted: are yours the largest for every ρ?"),
         ),
-        ("smallest", values.flip(0)[:kept].sum(), _("These are the smallest eigenvalues.")),
+        ("smallest", values.flip(0)[:n_kept].sum(), _("These are the smallest eigenvalues.")),
         (
             "trash",
             values[: 2 ** (n - k)].sum(),
-            _("k qubits are *kept*; this counts the dimensions of the trash."),
+            _("k qubits are *kept*, but you count the dimensions of the trash."),
         ),
-        ("sum", B * wanted, _("ρ is a mean over the states, and yours is a sum.")),
+        ("sum", B * bound, _("ρ is a mean over the states, but yours is a sum.")),
         (
             "one-less",
-            wanted * B / (B - 1),
+            bound * B / (B - 1),
             _("ρ is a mean over the states: divide by their number, not by one less."),
         ),
         ("centred", about_mean, mean),
         ("centred", about_mean * B / (B - 1), mean),
         (
             "singular",
-            singular[:kept].sum(),
-            _("Singular values of the states: their squares over B are the eigenvalues."),
+            singular[:n_kept].sum(),
+            _("These are singular values of the states: the eigenvalues are their squares over B."),
         ),
         (
             "singular",
-            singular[:kept].sum() / singular.sum(),
-            _("These are shares of the singular values: their squares count."),
+            singular[:n_kept].sum() / singular.sum(),
+            _("These are shares of the singular values: take shares of their squares."),
         ),
-        ("no-conjugate", _sum_largest(bare, kept), conjugate),
-        ("no-conjugate", torch.linalg.eigvals(bare).abs().sort().values[-kept:].sum(), conjugate),
-        ("no-conjugate", torch.linalg.svdvals(bare)[:kept].sum(), conjugate),
-        ("real", _sum_largest(states.real.T @ states.real / B, kept), imaginary),
-        ("real", _sum_largest(rho.real, kept), imaginary),
+        ("no-conjugate", _sum_largest(bare, n_kept), conjugate),
+        ("no-conjugate", torch.linalg.eigvals(bare).abs().sort().values[-n_kept:].sum(), conjugate),
+        ("no-conjugate", torch.linalg.svdvals(bare)[:n_kept].sum(), conjugate),
+        ("real", _sum_largest(states.real.T @ states.real / B, n_kept), imaginary),
+        ("real", _sum_largest(rho.real, n_kept), imaginary),
         (
             "squared",
-            wanted**2,
-            _("That is the square, a bound of the fidelity: p0 itself was asked for."),
+            bound**2,
+            _("That is the square, which bounds the fidelity: the exercise asks for p0 itself."),
         ),
-        ("lost", 1 - wanted, _("That is what is lost: one minus it was asked for.")),
+        (
+            "lost",
+            1 - bound,
+            _("That is the share that is lost: the exercise asks for one minus it."),
+        ),
     ]

@@ -27,39 +27,39 @@ def check(compressor: Any) -> Right:
         states = random_states(B, n, seed)
         U = _expect_unitary(call(compressor, states, k), 2**n)
         best = compression_bound(states, k) - 1e-4
-        reached = _compute_mean_p0(U, states, k)
-        if reached < best:
+        p0 = _compute_mean_p0(U, states, k)
+        if p0 < best:
             _recognise_mistakes(U, states, k)
-            raise Wrong("value", _report_shortfall(states, k, reached))
+            raise Wrong("value", _report_shortfall(states, k, p0))
     states, k = rising_states(), 3
-    reached = _compute_mean_p0(_expect_unitary(call(compressor, states, k), 16), states, k)
-    if reached < compression_bound(states, k) - 1e-4:
+    p0 = _compute_mean_p0(_expect_unitary(call(compressor, states, k), 16), states, k)
+    if p0 < compression_bound(states, k) - 1e-4:
         raise Wrong(
             "unsorted",
-            _report_shortfall(states, k, reached)
+            _report_shortfall(states, k, p0)
             + " "
             + _(
-                "Random states went well, and here the largest entries of ρ come last: are your "
-                "eigenvectors sorted by their eigenvalues?"
+                "Random states went well, but here the largest entries of ρ come last: do you "
+                "sort the eigenvectors by their eigenvalues?"
             ),
         )
     return Right(
         _(
-            "It reaches the bound. As a matrix it is easy; as a circuit, for most families, it "
-            "takes a number of gates that grows with 2**(n + k)."
+            "It reaches the bound. As a matrix that is easy; as a circuit it takes, for most "
+            "families, a number of gates that grows with 2**(n + k)."
         )
     )
 
 
 def _expect_unitary(value: Any, size: int) -> Tensor:
     U = expect_tensor(value, (size, size), what="compressor(states, k)", dtype=torch.complex128)
-    off = float((U @ U.mH - torch.eye(size)).abs().max())
-    if off > 1e-4:
+    misfit = float((U @ U.mH - torch.eye(size)).abs().max())
+    if misfit > 1e-4:
         raise Wrong(
             "not-unitary",
-            _("U U† differs from the identity by {off:.2g}: your matrix is no gate.").format(
-                off=off
-            ),
+            _(
+                "U U† differs from the identity by {misfit:.2g}, so your matrix is not a gate."
+            ).format(misfit=misfit),
         )
     return U
 
@@ -69,49 +69,57 @@ def _compute_mean_p0(U: Tensor, states: Tensor, k: int) -> float:
     return float(split[:, :, 0].abs().square().sum(1).mean())
 
 
-def _report_shortfall(states: Tensor, k: int, reached: float) -> str:
-    return _("For n = {n}, k = {k} the mean p0 is {got:.3f}, and {best:.3f} is possible.").format(
-        n=count_qubits(states), k=k, got=reached, best=compression_bound(states, k)
-    )
+def _report_shortfall(states: Tensor, k: int, p0: float) -> str:
+    return _(
+        "For n = {n} and k = {k} the mean p0 is {got:.3f}, but {best:.3f} is possible."
+    ).format(n=count_qubits(states), k=k, got=p0, best=compression_bound(states, k))
 
 
 def _recognise_mistakes(U: Tensor, states: Tensor, k: int) -> None:
-    """Undo a likely mistake in how U is turned, one in where its rows stand, or both."""
+    """Undo a likely mistake in how U is conjugated or transposed, in its rows' order, or in both."""
     size, best = len(U), compression_bound(states, k) - 1e-4
     turns = [
         ("", U, ""),
         (
             "no-conjugate",
             U.conj(),
-            _("Nearly: conjugate it. A row of U is v†, the eigenvector conjugated."),
+            _("Nearly: conjugate it. A row of U is v†, the conjugate of an eigenvector."),
         ),
-        ("columns", U.mH, _("This is the inverse: eigenvectors are columns, U needs rows.")),
-        ("columns", U.T, _("Eigenvectors are columns, and U needs them as rows.")),
+        (
+            "columns",
+            U.mH,
+            _("This is the inverse: the eigenvectors are columns, but U needs them as rows."),
+        ),
+        ("columns", U.T, _("The eigenvectors are columns, but U needs them as rows.")),
     ]
     rows = torch.arange(size)
-    numbered = rows.reshape(2**k, -1)  # kept down, trash across
-    trash_first = numbered.T.flatten()
+    grid = rows.reshape(2**k, -1)  # kept down, trash across
+    trash_first = grid.T.flatten()
     in_front = trash_first.argsort()  # the first 2**k rows to where the trash is 0
-    other_end = _("Clean trash is where the *last* n - k bits are 0: every 2**(n-k)-th row.")
+    other_end = _("The trash is clean where the *last* n - k bits are 0: in every 2**(n-k)-th row.")
     places = [
         ("", rows, ""),
         ("other-end", in_front, other_end),
         ("other-end", trash_first, other_end),
-        ("ones", numbered.flip(1).flatten(), _("Your trash ends in 1…1: it has to end in 0…0.")),
+        (
+            "ones",
+            grid.flip(1).flatten(),
+            _("Your trash ends in 1…1, but it should end in 0…0."),
+        ),
         (
             "smallest",
             rows.flip(0)[in_front],
-            _("The eigenvalues are in rising order: take the last ones."),
+            _("The eigenvalues are in ascending order: take the last ones."),
         ),
     ]
-    for (misplaced, order, where), (misturned, turned, how) in itertools.product(places, turns):
+    for (place, order, where), (turn, turned, how) in itertools.product(places, turns):
         if _compute_mean_p0(turned[order], states, k) > best:
-            raise Wrong(misplaced or misturned, f"{where} {how}".strip())
+            raise Wrong(place or turn, f"{where} {how}".strip())
     worst = float(torch.linalg.eigvalsh(density_matrix(states))[: 2**k].sum()) + 1e-4
     if any(_compute_mean_p0(turned, states, k) < worst for _kind, turned, _how in turns):
         raise Wrong("smallest", _("These are the directions with the smallest eigenvalues."))
     vectors = torch.linalg.eigh(states.T @ states).eigenvectors  # no factor is conjugated
-    for wrong in (vectors.mH, vectors.T):
-        got = float((states @ wrong[-(2**k) :].T).abs().square().sum(1).mean())
+    for rotation in (vectors.mH, vectors.T):
+        got = float((states @ rotation[-(2**k) :].T).abs().square().sum(1).mean())
         if abs(got - _compute_mean_p0(U, states, k)) < 1e-4:
-            raise Wrong("rho-no-conjugate", _("In ρ one of the two factors is conjugated."))
+            raise Wrong("rho-no-conjugate", _("One of the two factors of ρ has to be conjugated."))

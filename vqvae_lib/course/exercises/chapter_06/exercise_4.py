@@ -24,36 +24,36 @@ def check(resistant: Any) -> Right:
     if B > 16:
         raise Wrong(
             "many",
-            _("It resists, with {B} states. Fewer are enough: how many?").format(B=B),
+            _("It resists, with {B} states. But fewer are enough: how many?").format(B=B),
         )
     return Right(
         _(
-            "Sixteen orthogonal states, equally likely: each of them can be told from all others, "
-            "so there are four bits in them, and three qubits hold three."
+            "Sixteen orthogonal states, equally likely. Each can be told from all others, so "
+            "they carry four bits, and three qubits hold only three."
         )
     )
 
 
 def _expect_states(value: Any) -> Tensor:
-    """States (B, 16) of length one, or what is the matter with them."""
+    """Return states (B, 16) of length one, or say what is wrong with them."""
     value = as_tensor(value)
     if not isinstance(value, Tensor) or value.ndim != 2 or value.shape[1] != 16 or not len(value):
         raise Wrong(
             "shape",
-            _("resistant(): expected a tensor of states, (B, 16), got {got}.").format(
+            _("resistant(): expected a tensor of states of shape (B, 16), got {got}.").format(
                 got=describe(value)
             ),
         )
     states = expect_tensor(value, tuple(value.shape), what="resistant()", dtype=torch.complex128)
     length = states.abs().square().sum(1)
-    off = (length - 1).abs()
-    if float(off.max()) > 1e-3:
-        worst = int(off.argmax())
+    misfit = (length - 1).abs()
+    if float(misfit.max()) > 1e-3:
+        worst = int(misfit.argmax())
         raise Wrong(
             "length",
             _(
-                "A state has length one, and state number {i}, counted from 0, has squared length "
-                "{got:.3g}."
+                "A state has length one, but state number {i}, counted from 0, has squared "
+                "length {got:.3g}."
             ).format(i=worst, got=float(length[worst])),
         )
     return normalise(states)
@@ -65,23 +65,23 @@ def _explain_compression(states: Tensor, bound: float) -> None:
         raise Wrong(
             "few",
             _(
-                "The number of states is {B}: they span no more dimensions than that, and 8 are "
-                "kept, so p0 up to {bound:.3f} is possible. How many are needed at least?"
+                "{B} states span at most {B} dimensions, and 8 are kept, so p0 up to "
+                "{bound:.3f} is possible. How many states do you need at least?"
             ).format(B=B, bound=bound),
         )
     if rank < 16:
         raise Wrong(
             "rank",
             _(
-                "{B} states, but the dimension of what they span is {rank}; p0 up to {bound:.3f} "
-                "is possible."
+                "There are {B} states, but they span only {rank} dimensions, so p0 up to "
+                "{bound:.3f} is possible."
             ).format(B=B, rank=rank, bound=bound),
         )
     raise Wrong(
         "uneven",
         _(
             "They span all 16 dimensions, but not evenly: p0 up to {bound:.3f} is possible. "
-            "When are all eigenvalues of ρ the same?"
+            "When are all eigenvalues of ρ equal?"
         ).format(bound=bound),
     )
 
@@ -93,7 +93,7 @@ def _refuse_small_amplitudes(states: Tensor) -> None:
         raise Wrong(
             "small-amplitude",
             _(
-                "It resists. But amplitude {j} of state {i}, both counted from 0, has the size "
-                "{got:.2g}, and at least {least:g} was asked for."
+                "It resists. But amplitude {j} of state {i}, both counted from 0, has "
+                "absolute value {got:.2g}, and the exercise asks for at least {least:g}."
             ).format(i=i, j=j, got=float(size[i, j]), least=LEAST_AMPLITUDE),
         )

@@ -17,7 +17,7 @@ def check(features: Any) -> Right:
     value = expect_tensor(answer, (6, 3), what="features(z)")
     if not answer.is_floating_point() and not answer.is_complex():
         raise Wrong(
-            "whole", _("features(z) holds whole numbers: the fractions were cut off on the way.")
+            "whole", _("features(z) contains whole numbers: the fractions were cut off on the way.")
         )
     a, b, c = z.cos().unbind(1)
     one = torch.ones_like(a)
@@ -25,23 +25,32 @@ def check(features: Any) -> Right:
     def columns(*three: Tensor) -> Tensor:
         return torch.stack(three, 1)
 
-    no_gates = _("These are the qubits without CNOTs.")
+    no_gates = _("These are the qubits without any CNOTs.")
     mistakes = [
         ("no-gates", columns(a, b, c), no_gates),
         (
             "order",
             columns(a, a * b, b * c),
-            _("The CNOTs are in the other order: first from qubit 0 to 1, then from 1 to 2."),
+            _(
+                "Your CNOTs are in the other order: the first goes from qubit 0 to 1, the "
+                "second from 1 to 2."
+            ),
         ),
         (
             "reversed",
             columns(a * b, b * c, c),
-            _("Control and target are exchanged: the target's ⟨Z⟩ changes, not the control's."),
+            _(
+                "You have exchanged control and target: the target's ⟨Z⟩ changes, not the "
+                "control's."
+            ),
         ),
         (
             "reversed",
             columns(a * b * c, b * c, c),
-            _("Control and target are exchanged: the target's ⟨Z⟩ changes, not the control's."),
+            _(
+                "You have exchanged control and target: the target's ⟨Z⟩ changes, not the "
+                "control's."
+            ),
         ),
         (
             "one-gate",
@@ -57,7 +66,7 @@ def check(features: Any) -> Right:
         (
             "superposition",
             columns(one * 0, one * 0, one * 0),
-            _("H before RX: then no data enter, and each ⟨Z⟩ is 0. Begin in |0⟩."),
+            _("With an H before RX no data enter, and each ⟨Z⟩ is 0. Start in |0⟩."),
         ),
     ]
     sines = z.sin().unbind(1)
@@ -67,17 +76,21 @@ def check(features: Any) -> Right:
         (
             "sine",
             tuple(-s for s in sines),
-            _("That is H and RY; here the qubits begin in |0⟩, and turn by RX."),
+            _("That is H and RY. Here the qubits start in |0⟩ and turn by RX."),
         ),
         ("scale", (0.3 * z).cos().unbind(1), _("The angle scale is 1 here, not 0.3.")),
-        ("half", half, _("The amplitudes have half the angle, expectation values the whole.")),
+        (
+            "half",
+            half,
+            _("Only the amplitudes have half the angle; expectation values have the whole."),
+        ),
     ):
         mistakes += [(kind, columns(p, p * q, p * q * r), hint), (kind, columns(p, q, r), hint)]
     recognise(value, columns(a, a * b, a * b * c), mistakes)
     return Right(
         _(
             "A CNOT multiplies the target's Z by the control's, so ⟨Z₂⟩ is a product of three "
-            "cosines: near z = 0 it has no slope in any coordinate. As a front of a decoder it "
-            "would be a bad start."
+            "cosines. Near z = 0 it has no slope in any coordinate: a bad start for whatever "
+            "decodes it."
         )
     )

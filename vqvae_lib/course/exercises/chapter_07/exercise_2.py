@@ -10,12 +10,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from vqvae_lib.course.exercises.answers import (
-    Mistake,
-    call,
-    expect_tensor,
-    recognise,
-)
+from vqvae_lib.course.exercises.answers import Mistake, call, expect_tensor, recognise
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
 
@@ -32,29 +27,29 @@ def check(separable: Any) -> Right:
         recognise(value, _solve(z, weights), _list_mistakes(z, weights))
     return Right(
         _(
-            "Each feature depends on its own qubit's two coordinates and nothing else, so fifty "
-            "qubits cost fifty small matrices, and five thousand cost five thousand. This is what "
-            "the article's circuit does, as it is written: one layer of rotations."
+            "Each feature depends on its own qubit's two coordinates and on nothing else, so "
+            "fifty qubits cost fifty small matrices, and five thousand cost five thousand. "
+            "The article's circuit, as it is written, is just this: one layer of rotations."
         )
     )
 
 
 @contextlib.contextmanager
 def _forbid_full_state(n: int) -> Iterator[None]:
-    """Stop at a state of many qubits, before it has taken all memory, and say what it is."""
+    """Stop an answer that builds a state of many qubits, before it takes all memory, and say so."""
     try:
         with _NoLargeTensor():
             yield
     except Wrong as outcome:
-        told = re.search("RuntimeError|MemoryError|ValueError", str(outcome))
-        if n < 50 or outcome.kind != "raises" or not told:
+        error = re.search("RuntimeError|MemoryError|ValueError", str(outcome))
+        if n < 50 or outcome.kind != "raises" or not error:
             raise
         raise Wrong(
             "state",
             _(
-                "For fifty qubits your function fails ({error}). Does it make a state of 2^50 "
-                "amplitudes? Turn vectors, qubit by qubit."
-            ).format(error=told[0]),
+                "For fifty qubits your function fails ({error}). Does it build a state of "
+                "2^50 amplitudes? Turn vectors, qubit by qubit."
+            ).format(error=error[0]),
         ) from None
 
 
@@ -64,16 +59,16 @@ class _NoLargeTensor(TorchFunctionMode):
     def __torch_function__(
         self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        made = operation(*args, **(kwargs or {}))
-        if isinstance(made, Tensor) and made.numel() > 2**20:
-            raise MemoryError(f"a tensor of shape {tuple(made.shape)}")
-        return made
+        tensor = operation(*args, **(kwargs or {}))
+        if isinstance(tensor, Tensor) and tensor.numel() > 2**20:
+            raise MemoryError(f"a tensor of shape {tuple(tensor.shape)}")
+        return tensor
 
 
 def _turn(vector: Tensor, axis: str, angle: Tensor, *, slip: bool) -> Tensor:
     """Turn vectors (..., 3) about the y or z axis by angles (...,).
 
-    With `slip`, the old x is overwritten before the other component has been made of it.
+    With `slip`, the old x is overwritten before the other component is computed from it.
     """
     x, y, z = vector.unbind(-1)
     c, s = angle.cos(), angle.sin()
@@ -111,20 +106,22 @@ def _list_mistakes(z: Tensor, weights: Tensor) -> list[Mistake]:
     z_first = torch.cat([right[:, ::2], right[:, 1::2]], 1)
     x_first = right.reshape(len(z), -1, 2).flip(2).flatten(1)
     halves = torch.cat(z.chunk(2, 1), 1).reshape(len(z), 2, -1).transpose(1, 2).flatten(1)
-    overwritten = _("The old x is needed twice in a turn: keep it until both are computed.")
+    overwritten = _(
+        "A turn needs the old x twice: keep it until you have computed both components."
+    )
     sense_y = _("a positive angle about y takes z towards x.")
     # Of RZ and both turns about z in Rot, all the other way, nothing is seen: y changes its sign.
-    turned: list[tuple[str, dict[str, Any], str]] = [
+    variants: list[tuple[str, dict[str, Any], str]] = [
         (
             "no-superposition",
             {"start": (0, 0, 1)},
-            _("Your vector begins at the pole |0⟩. H|0⟩ lies on the x axis."),
+            _("Your vector starts at the pole |0⟩, but H|0⟩ lies on the x axis."),
         ),
-        ("embedding-order", {"order": (1, 0, 2, 3, 4)}, _("First RY by t, then RZ by u.")),
+        ("embedding-order", {"order": (1, 0, 2, 3, 4)}, _("Turn by RY(t) first, then by RZ(u).")),
         (
             "no-u",
             {"order": (0, 2, 3, 4)},
-            _("RZ by the second coordinate is missing."),
+            _("The RZ by the second coordinate is missing."),
         ),
         (
             "rot-order",
@@ -134,27 +131,32 @@ def _list_mistakes(z: Tensor, weights: Tensor) -> list[Mistake]:
         (
             "sense",
             {"times": (-1, 1, 1, -1, 1)},
-            _("Your turns about y go the other way: {right}").format(right=sense_y),
+            _("Your turns about y go the wrong way: {right}").format(right=sense_y),
         ),
         (
             "sense-t",
             {"times": (-1, 1, 1, 1, 1)},
-            _("RY(t) turns the other way, and θ does not: {right}").format(right=sense_y),
+            _("RY(t) turns the wrong way, although θ does not: {right}").format(right=sense_y),
         ),
         (
             "sense-theta",
             {"times": (1, 1, 1, -1, 1)},
-            _("In Rot, θ turns the other way, and RY(t) does not: {right}").format(right=sense_y),
+            _("In Rot, θ turns the wrong way, although RY(t) does not: {right}").format(
+                right=sense_y
+            ),
         ),
         (
             "sense-z",
             {"times": (1, -1, 1, 1, 1)},
-            _("RZ(u) and Rot turn about z in opposite senses: positive takes x towards y."),
+            _(
+                "RZ(u) and Rot turn about z in opposite directions: a positive angle takes x "
+                "towards y."
+            ),
         ),
         (
             "half",
             {"times": (0.5,) * 5},
-            _("Vectors turn by the whole angle; only amplitudes have half of it."),
+            _("Vectors turn by the whole angle; only amplitudes turn by half of it."),
         ),
         ("scale", {"times": (0.3, 0.3, 1, 1, 1)}, _("The angle scale is 1 here, not 0.3.")),
         ("overwritten", {"slips": (0, 1, 2, 3, 4)}, overwritten),
@@ -162,9 +164,20 @@ def _list_mistakes(z: Tensor, weights: Tensor) -> list[Mistake]:
         ("overwritten", {"slips": (2, 3, 4)}, overwritten),
     ]
     return [
-        ("apart", z_first, _("All ⟨Z⟩ come first, then all ⟨X⟩: they were asked for in turn.")),
-        ("swapped", x_first, _("⟨X⟩ comes before ⟨Z⟩: first ⟨Z⟩, then ⟨X⟩ of each qubit.")),
-        *((kind, _solve(z, weights, **options), hint) for kind, options, hint in turned),
+        (
+            "apart",
+            z_first,
+            _(
+                "You return all ⟨Z⟩ first, then all ⟨X⟩: the exercise asks for them in turn, "
+                "qubit by qubit."
+            ),
+        ),
+        (
+            "swapped",
+            x_first,
+            _("You return ⟨X⟩ before ⟨Z⟩: return first ⟨Z⟩, then ⟨X⟩ of each qubit."),
+        ),
+        *((kind, _solve(z, weights, **options), hint) for kind, options, hint in variants),
         (
             "coordinates",
             _solve(halves, weights),

@@ -13,34 +13,22 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
-from vqvae_lib.course.exercises.answers import (
-    call,
-    describe,
-    expect_tensor,
-)
-from vqvae_lib.course.exercises.digits import (
-    digits_data,
-)
+from vqvae_lib.course.exercises.answers import call, describe, expect_tensor
+from vqvae_lib.course.exercises.digits import digits_data
 from vqvae_lib.course.exercises.verdicts import NotAttempted, Right, Wrong
 from vqvae_lib.course.words import _
 from vqvae_lib.quantum import Circuit, QuantumLayer
 
 _D, _LATENT, _VARIANCE = 64, 8, 0.05
-
-
 _CIRCUIT = Circuit.for_latent(_LATENT, 4)
-
-
 _PERIOD = 2 * math.pi / _CIRCUIT.angle_scale
-
-
 _N_CALLS = 30  # of `loss`, each with 50 images: 12,000 random numbers
 
 
 def check(model: Any) -> Right:
     """A class, built without arguments, with encode, decode and loss."""
     if isinstance(model, nn.Module):
-        raise Wrong("instance", _("Hand over the class itself, not an object of it."))
+        raise Wrong("instance", _("Hand over the class itself, not an instance of it."))
     if not callable(model):
         raise Wrong("not-a-class", _("Expected a class, got {what}.").format(what=describe(model)))
     with torch.random.fork_rng():
@@ -49,24 +37,29 @@ def check(model: Any) -> Right:
         for name in ("encode", "decode", "loss"):
             if not hasattr(built, name):
                 raise Wrong(
-                    "missing", _("Your class has no `{name}`: keep the names.").format(name=name)
+                    "missing",
+                    _("Your class has no `{name}`: keep the names of the starter cell.").format(
+                        name=name
+                    ),
                 )
         if not isinstance(built, nn.Module):
-            raise Wrong("no-module", _("Your class is no nn.Module: nothing in it is trained."))
+            raise Wrong(
+                "no-module", _("Your class is not an nn.Module, so nothing in it is trained.")
+            )
         for part in built.children():
-            part.eval()  # without Dropout and the like; the model itself may ask for `training`
+            part.eval()  # no Dropout; the model itself stays in training, since it may ask for it
         dtype = next(built.parameters(), torch.zeros(1)).dtype
         x = digits_data().x_train[:50].reshape(50, 1, 8, 8).to(dtype)
         _judge_code(built, x)
         _judge_circuit(built, x)
         with _shake_weights(built):
             _judge_encoder(built, x)
-            sampled = _judge_loss(built, x, _judge_draws(built, x))
-            _judge_gradients(built, x, sampled)
+            is_estimated = _judge_loss(built, x, _judge_draws(built, x))
+            _judge_gradients(built, x, is_estimated)
     return Right(
         _(
-            "All eight are repaired. Few of them ever stop the program; with the others it runs, "
-            "and trains something that is no hybrid model and no VAE."
+            "All eight are repaired. Few of them ever stop the program; with the others it "
+            "runs, and trains something that is neither a hybrid model nor a VAE."
         )
     )
 
@@ -79,27 +72,27 @@ def _call_method(model: Any, name: str, *arguments: Tensor) -> Any:
 
 
 def _encode(model: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-    found = _call_method(model, "encode", x)
-    if not isinstance(found, tuple | list) or len(found) != 2:
+    pair = _call_method(model, "encode", x)
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise Wrong("type", _("encode(x): expected the pair mu, log_var."))
-    for name, part in zip(("mu", "log_var"), found, strict=True):
+    for name, part in zip(("mu", "log_var"), pair, strict=True):
         if isinstance(part, Tensor) and len(x) > 1 and part.shape == (len(x), _LATENT // 2):
             raise Wrong(
                 "chunk",
                 _(
-                    "`encode` gives {got} numbers an image, and the circuit takes {d}: `chunk` "
-                    "halves what is there."
+                    "`encode` gives {got} numbers per image, but the circuit takes {d}: "
+                    "`chunk` halves its input."
                 ).format(got=_LATENT // 2, d=_LATENT),
             )
         if isinstance(part, Tensor) and len(x) == 1 and part.ndim == 1:
             raise Wrong(
                 "squeeze",
                 _(
-                    "With a single image `{name}` has shape {shape}: the batch's axis is gone."
+                    "With a single image, `{name}` has shape {shape}: the batch axis is gone."
                 ).format(name=name, shape=tuple(part.shape)),
             )
         expect_tensor(part, (len(x), _LATENT), what=_("{name} of encode(x)").format(name=name))
-    return found[0], found[1]
+    return pair[0], pair[1]
 
 
 def _decode(model: Any, z: Tensor) -> Tensor:
@@ -109,29 +102,29 @@ def _decode(model: Any, z: Tensor) -> Tensor:
 
 
 def _watch_circuit(model: Any, name: str, argument: Tensor) -> tuple[Any, QuantumLayer, Tensor]:
-    """Run a method; give its value, the circuit, wherever it hides, and the codes it was given."""
-    seen: list[tuple[QuantumLayer, Tensor]] = []
+    """Run a method; return its value, the circuit, wherever it hides, and the codes it received."""
+    calls: list[tuple[QuantumLayer, Tensor]] = []
     forward = QuantumLayer.forward
 
-    def noting(layer: QuantumLayer, z: Tensor) -> Tensor:
-        seen.append((layer, z))
+    def record(layer: QuantumLayer, z: Tensor) -> Tensor:
+        calls.append((layer, z))
         return forward(layer, z)
 
-    with mock.patch.object(QuantumLayer, "forward", noting):
+    with mock.patch.object(QuantumLayer, "forward", record):
         value = _call_method(model, name, argument)
-    if not seen:
+    if not calls:
         raise Wrong(
             "no-circuit",
             _(
                 "`{name}` runs without the circuit: keep the starter cell's `vq.QuantumLayer`."
             ).format(name=name),
         )
-    if any(layer.circuit != _CIRCUIT for layer, _z in seen):
+    if any(layer.circuit != _CIRCUIT for layer, _z in calls):
         raise Wrong(
             "other-circuit",
-            _("The circuit is another one than in the starter cell: leave it as it is."),
+            _("This is not the circuit of the starter cell: leave it as it is."),
         )
-    return value, seen[0][0], torch.cat([z.reshape(-1, _LATENT) for _layer, z in seen])
+    return value, calls[0][0], torch.cat([z.reshape(-1, _LATENT) for _layer, z in calls])
 
 
 def _loss(model: Any, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,13 +135,13 @@ def _loss(model: Any, x: Tensor) -> tuple[Tensor, Tensor]:
             "float", _("`loss` returns a float: return the tensor itself, without `.item()`.")
         )
     expect_tensor(value, (), what="loss(x)")
-    once = z[: len(x)]  # more often is no fault, as long as the draw is the same
+    once = z[: len(x)]  # running it several times on the same draw is fine
     if len(z) % len(x) or not (z.reshape(-1, len(x), _LATENT) == once).all():
         raise Wrong(
             "count",
             _(
-                "For {B} images `loss` gives the circuit {codes} codes: asked for is one draw of z "
-                "for each."
+                "For {B} images, `loss` gives the circuit {codes} codes: the exercise asks "
+                "for one draw of z for each image."
             ).format(B=len(x), codes=len(z)),
         )
     return value, once
@@ -160,9 +153,9 @@ def _trainable_parameters(model: Any) -> list[nn.Parameter]:
 
 @contextlib.contextmanager
 def _shake_weights(model: Any) -> Iterator[None]:
-    """Add noise to all that is trained, for a while: nothing is then 0, or equal, by its start."""
+    """Add noise to all trained weights, for a while, so that nothing is 0 or equal at the start."""
     parameters = _trainable_parameters(model)
-    before = [parameter.detach().clone() for parameter in parameters]
+    values = [parameter.detach().clone() for parameter in parameters]
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in parameters:
@@ -171,19 +164,21 @@ def _shake_weights(model: Any) -> Iterator[None]:
         yield
     finally:
         with torch.no_grad():
-            for parameter, value in zip(parameters, before, strict=True):
+            for parameter, value in zip(parameters, values, strict=True):
                 parameter.copy_(value)
 
 
 def _judge_code(model: Any, x: Tensor) -> None:
-    """Images go in as they come, one or many of them."""
+    """Images enter as they come, one or many."""
     try:
         _encode(model, x[:5])
     except Wrong as outcome:
         if outcome.kind == "raises" and "shapes cannot be multiplied" in str(outcome):
             raise Wrong(
                 "flatten",
-                _("Images (B, 1, 8, 8) do not fit the first layer: {said}").format(said=outcome),
+                _("Images (B, 1, 8, 8) do not fit the first layer: {reason}").format(
+                    reason=outcome
+                ),
             ) from None
         raise
     _encode(model, x[:1])
@@ -191,9 +186,9 @@ def _judge_code(model: Any, x: Tensor) -> None:
 
 @torch.no_grad()
 def _judge_circuit(model: Any, x: Tensor) -> None:
-    """The code enters the circuit, and nothing goes around it; its angles are trained."""
+    """The code enters the circuit, all of it and nowhere else; the circuit's angles are trained."""
     z = torch.randn(6, _LATENT, generator=torch.Generator().manual_seed(0)).to(x.dtype)
-    _value, layer, given = _watch_circuit(model, "decode", z)
+    _value, layer, codes = _watch_circuit(model, "decode", z)
     images = _decode(model, z)
     if _are_equal(images):
         raise Wrong(
@@ -213,23 +208,23 @@ def _judge_circuit(model: Any, x: Tensor) -> None:
             raise Wrong(
                 "around",
                 _(
-                    "The image is not periodic in the code: it reaches the decoder on a way around "
-                    "the circuit, too."
+                    "The image is not periodic in the code: some of the code reaches the "
+                    "decoder without passing through the circuit."
                 ),
             )
-    if given.shape != z.shape or not torch.allclose(given, z):
-        raise Wrong("other-code", _("`decode` gives the circuit something else than `z`."))
+    if codes.shape != z.shape or not torch.allclose(codes, z):
+        raise Wrong("other-code", _("`decode` gives the circuit something other than `z`."))
     if not any(parameter is layer.weights for parameter in model.parameters()):
         raise Wrong(
             "untrained",
             _(
-                "The circuit's angles, of shape (3, 4, 3), are no parameters of your model: the "
-                "class that holds the circuit has to be an nn.Module, or `parameters` does not "
-                "find them."
+                "The circuit's angles, of shape (3, 4, 3), are not parameters of your model. "
+                "The class that holds the circuit has to be an nn.Module, otherwise "
+                "`parameters` does not find them."
             ),
         )
     if not layer.weights.requires_grad:
-        raise Wrong("frozen", _("The circuit's angles are frozen: they are to be trained."))
+        raise Wrong("frozen", _("The circuit's angles are frozen, but they should be trained."))
 
 
 def _are_equal(part: Tensor, *, dim: int = 0, atol: float = 1e-6) -> bool:
@@ -238,20 +233,24 @@ def _are_equal(part: Tensor, *, dim: int = 0, atol: float = 1e-6) -> bool:
 
 
 def _judge_encoder(model: Any, x: Tensor) -> None:
-    """Mean and log-variance are two outputs, made of the image."""
+    """Mean and log-variance are two outputs, computed from the image."""
     mu, log_var = _encode(model, x)
     if torch.allclose(mu, log_var):
-        raise Wrong("same", _("`mu` and `log_var` are the same numbers: both are to be learnt."))
+        raise Wrong(
+            "same",
+            _("`mu` and `log_var` are the same numbers: the encoder should learn each of them."),
+        )
     for name, part in (("mu", mu), ("log_var", log_var)):
         if _are_equal(part):
             raise Wrong(
                 "constant",
-                _("`{name}` is the same for all images: the encoder is to give it.").format(
-                    name=name
-                ),
+                _(
+                    "`{name}` is the same for all images: the encoder should compute it from "
+                    "the image."
+                ).format(name=name),
             )
         if not part.requires_grad:
-            raise Wrong("detach", _("`{name}` of `encode` has no slope.").format(name=name))
+            raise Wrong("detach", _("`{name}` of `encode` has no gradient.").format(name=name))
 
 
 @torch.no_grad()
@@ -267,29 +266,36 @@ def _judge_draws(model: Any, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         raise Wrong("no-draw", _("Two calls of `loss` use the same `z`: nothing is drawn."))
     noise = (z - mu) / (0.5 * log_var).exp()
     if _are_equal(noise, dim=1, atol=1e-3):
-        raise Wrong("shared", _("All images get the same noise: draw for each image."))
+        raise Wrong("shared", _("All images get the same noise: draw it for each image."))
     if _are_equal(noise, dim=2, atol=1e-3):
         raise Wrong(
             "one-number",
-            _("All coordinates of a code get the same noise: draw for each coordinate."),
+            _("All coordinates of a code get the same noise: draw it for each coordinate."),
         )
     if not _is_standard(noise, log_var):
         for kind, likely, hint in (
             (
                 "std",
                 (z - mu) / log_var.exp(),
-                _("Draws spread by exp(log_var), which is the variance: its root is needed."),
+                _(
+                    "The noise is scaled by exp(log_var), which is the variance: take its "
+                    "square root."
+                ),
             ),
-            ("no-spread", z - mu, _("Draws spread by 1: the encoder's `log_var` is not used.")),
-            ("prior", z, _("`z` is drawn from the prior: nothing of the image is in it.")),
+            (
+                "no-spread",
+                z - mu,
+                _("The draws have standard deviation 1: the encoder's `log_var` is not used."),
+            ),
+            ("prior", z, _("`z` is drawn from the prior, so it knows nothing about the image.")),
         ):
             if _is_standard(likely, log_var):
                 raise Wrong(kind, hint)
         raise Wrong(
             "draws",
             _(
-                "The noise in `z`, (z - mu)/std, has mean {mean:.2f} and mean square {square:.2f}; "
-                "a standard normal one has 0 and 1."
+                "The noise in `z`, (z - mu)/std, has mean {mean:.2f} and mean square "
+                "{square:.2f}, but standard normal noise has 0 and 1."
             ).format(mean=float(noise.mean()), square=float(noise.square().mean())),
         )
     return list(zip(losses[:3], noise, strict=False))
@@ -315,15 +321,15 @@ def _loss_terms(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The squared error of reconstructions, the KL, and its estimate from the draw alone.
 
-    No slope goes through what is `cut`: "mu" or "std" in the draw, or "kl".
+    No gradient passes through what is `cut`: "mu" or "std" in the draw, or "kl".
     """
     mu, log_var = _encode(model, x)
     std = (0.5 * log_var).exp()
     z = (mu.detach() if "mu" in cut else mu) + (std.detach() if "std" in cut else std) * noise
     squares = (x.flatten(1) - _decode(model, z)).square().sum(1).mean()
     kl = 0.5 * (mu.square() + log_var.exp() - 1 - log_var).sum(1).mean()
-    sampled = 0.5 * (z.square() - noise.square() - log_var).sum(1).mean()
-    return squares, kl.detach() if "kl" in cut else kl, sampled
+    estimate = 0.5 * (z.square() - noise.square() - log_var).sum(1).mean()
+    return squares, kl.detach() if "kl" in cut else kl, estimate
 
 
 @torch.no_grad()
@@ -334,18 +340,18 @@ def _judge_loss(model: Any, x: Tensor, draws: list[tuple[Tensor, Tensor]]) -> bo
     """
     got = torch.stack([loss for loss, _noise in draws]).double()
     terms = [torch.stack(_loss_terms(model, x, noise)) for _loss, noise in draws]
-    squares, kl, sampled = torch.stack(terms, 1).double()  # (draws,) each
+    squares, kl, estimate = torch.stack(terms, 1).double()  # (draws,) each
 
-    def close(other: Tensor) -> bool:
+    def is_close(other: Tensor) -> bool:
         return torch.allclose(got, other, rtol=1e-4, atol=1e-3)
 
     error_alone = squares / (2 * _VARIANCE) + _CONSTANT
     right = error_alone + kl
-    if close(right):
+    if is_close(right):
         return False
-    if close(error_alone + sampled):
+    if is_close(error_alone + estimate):
         return True
-    averaged = _("The squared error is averaged over the pixels: that is a variance of D/2.")
+    of_pixels = _("The squared error is averaged over the pixels: that is a variance of D/2.")
     narrow = _("0.05 is the variance, not the standard deviation.")
     of_narrow = squares / (2 * _VARIANCE**2)
     for kind, likely, hint in (
@@ -357,26 +363,26 @@ def _judge_loss(model: Any, x: Tensor, draws: list[tuple[Tensor, Tensor]]) -> bo
         (
             "constant",
             right - 0.5 * _D * math.log(2 * math.pi),
-            _("Of the Gaussian's constant only the part with log(2π) is missing."),
+            _("Only the log(2π) part of the Gaussian's constant is missing."),
         ),
         (
             "no-kl",
             error_alone,
-            _("The loss has one term, and the ELBO has two: the KL is missing."),
+            _("The loss has only one term, but the ELBO has two: the KL is missing."),
         ),
         (
             "no-kl",
             squares / _D,
-            _("That is a mean squared error, alone: no likelihood, and no KL."),
+            _("That is a bare mean squared error: neither a likelihood nor a KL."),
         ),
-        ("mse", squares / _D + kl, averaged),
+        ("mse", squares / _D + kl, of_pixels),
         (
             "mse",
             error_alone / _D + kl,
             _("The log-likelihood is averaged over the pixels: sum over them."),
         ),
-        ("variance", squares / 2 + kl, _("That is a variance of 1: asked for is 0.05.")),
-        ("variance", squares + kl, _("That is a variance of ½: asked for is 0.05.")),
+        ("variance", squares / 2 + kl, _("That is a variance of 1, but it should be 0.05.")),
+        ("variance", squares + kl, _("That is a variance of ½, but it should be 0.05.")),
         ("variance", of_narrow + kl + _CONSTANT + 0.5 * _D * math.log(_VARIANCE), narrow),
         ("variance", of_narrow + kl, narrow),
         (
@@ -387,63 +393,69 @@ def _judge_loss(model: Any, x: Tensor, draws: list[tuple[Tensor, Tensor]]) -> bo
         (
             "kl-sign",
             error_alone - kl,
-            _("The KL is subtracted from the loss: it is part of *minus* the ELBO, so add it."),
+            _("The KL is subtracted. It is part of *minus* the ELBO, so add it."),
         ),
         ("kl-half", error_alone + 2 * kl, _("The KL lacks its factor ½.")),
         ("kl-half", error_alone + kl / 2, _("The KL has its factor ½ twice.")),
         ("sum", len(x) * right, _("The loss is summed over the batch: average over it.")),
-        ("elbo", -right, _("That is the ELBO; the loss is minus it.")),
+        ("elbo", -right, _("That is the ELBO; the loss is minus the ELBO.")),
     ):
-        if close(likely):
+        if is_close(likely):
             raise Wrong(kind, hint)
     raise Wrong(
         "value",
         _(
-            "For {B} images and the codes it has drawn, your loss is {got:.2f}, and the negative "
-            "ELBO of your `encode` and `decode` is {right:.2f} nats."
+            "For {B} images and the codes it has drawn, your loss is {got:.2f}, but the "
+            "negative ELBO of your `encode` and `decode` is {right:.2f} nats."
         ).format(B=len(x), got=float(got[0]), right=float(right[0])),
     )
 
 
-def _judge_gradients(model: Any, x: Tensor, sampled: bool) -> None:
-    """Every weight has the slope of the negative ELBO, those of the circuit too."""
+def _judge_gradients(model: Any, x: Tensor, is_estimated: bool) -> None:
+    """Every weight has the gradient of the negative ELBO, the circuit's included."""
     parameters = _trainable_parameters(model)
 
-    def slopes(value: Tensor, of: list[Any] = parameters) -> tuple[Tensor, ...]:
+    def gradients(value: Tensor, of: list[Any] = parameters) -> tuple[Tensor, ...]:
         return torch.autograd.grad(value, of, allow_unused=True, materialize_grads=True)
 
     loss, z = _loss(model, x)
     if not loss.requires_grad:
-        raise Wrong("no-slope", _("`loss` has no slope: is there a `detach` or `no_grad`?"))
-    got = slopes(loss)
+        raise Wrong("no-slope", _("`loss` has no gradient: is there a `detach` or `no_grad`?"))
+    got = gradients(loss)
     code = z.detach().requires_grad_()
     images, layer, _z = _watch_circuit(model, "decode", code)
     if not any(slope.any() for p, slope in zip(parameters, got, strict=True) if p is layer.weights):
-        raise Wrong("detach", _("The circuit's weights get no slope: is its output detached?"))
+        raise Wrong("detach", _("The circuit's weights get no gradient: is its output detached?"))
     cut_off = _(
-        "No slope of the reconstruction reaches the encoder: somewhere between code and image it "
-        "is cut off."
+        "No gradient of the reconstruction reaches the encoder: something between code and "
+        "image blocks it."
     )
-    if not images.requires_grad or not slopes(images.sum(), [code])[0].any():
+    if not images.requires_grad or not gradients(images.sum(), [code])[0].any():
         raise Wrong("detach", cut_off)
     mu, log_var = _encode(model, x)
     noise = ((z - mu) / (0.5 * log_var).exp()).detach()
     hints: list[tuple[tuple[str, ...], str]] = [
         ((), ""),
         (("mu", "std"), cut_off),
-        (("mu",), _("Through the mean in `z` no slope reaches the encoder: it is cut off.")),
-        (("std",), _("Through the spread in `z` no slope reaches the encoder: it is cut off.")),
-        (("kl",), _("The KL has no slope: it is cut off.")),
+        (("mu",), _("No gradient reaches the encoder through the mean in `z`: is it detached?")),
+        (
+            ("std",),
+            _(
+                "No gradient reaches the encoder through the standard deviation in `z`: is it "
+                "detached?"
+            ),
+        ),
+        (("kl",), _("The KL has no gradient: is it detached?")),
     ]
     for cut, hint in hints:
         squares, kl, estimate = _loss_terms(model, x, noise, cut=cut)
-        if _agree(got, slopes(squares / (2 * _VARIANCE) + (estimate if sampled else kl))):
+        if _agree(got, gradients(squares / (2 * _VARIANCE) + (estimate if is_estimated else kl))):
             if hint:
                 raise Wrong("detach", hint)
             return
     raise Wrong(
         "slope",
-        _("The loss has the right value but a wrong slope: is there a `detach` or `no_grad`?"),
+        _("The loss has the right value but the wrong gradient: is there a `detach` or `no_grad`?"),
     )
 
 

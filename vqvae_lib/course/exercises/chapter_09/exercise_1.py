@@ -4,11 +4,7 @@ from typing import Any
 
 import torch
 
-from vqvae_lib.course.exercises.answers import (
-    call,
-    expect_number,
-    recognise,
-)
+from vqvae_lib.course.exercises.answers import call, expect_number, recognise
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
 
@@ -28,20 +24,33 @@ def check(score: Any) -> Right:
         (
             "all-pixels",
             squares.mean().sqrt(),
-            _("You average over all pixels. Seen ones have no error, and make every method good."),
+            _(
+                "You average over all pixels. Seen ones have no error, so they make every "
+                "method look good."
+            ),
         ),
         (
             "per-image",
             each.mean().sqrt(),
-            _("You average image by image first: a pixel in a small hole counts more than others."),
+            _(
+                "You average image by image first, so a pixel in a small hole counts more "
+                "than others."
+            ),
         ),
         (
             "per-image",
             each.sqrt().mean(),
-            _("You average image by image first: a pixel in a small hole counts more than others."),
+            _(
+                "You average image by image first, so a pixel in a small hole counts more "
+                "than others."
+            ),
         ),
         ("no-root", mean, _("This is the mean squared error: the root is missing.")),
-        ("sum", squares.sum().sqrt(), _("This is the root of the sum: divide by the number.")),
+        (
+            "sum",
+            squares.sum().sqrt(),
+            _("This is the root of the sum: divide by the number of hidden pixels first."),
+        ),
         (
             "absolute",
             (filled - x).abs()[hidden].mean(),
@@ -68,7 +77,7 @@ def check(score: Any) -> Right:
         )
     return Right(
         _(
-            "With half of the image hidden, an average over all pixels would have been smaller by "
-            "the factor 1/√2, whatever the method."
+            "With half of the image hidden, an average over all pixels would have been "
+            "smaller by a factor 1/√2, whatever the method."
         )
     )

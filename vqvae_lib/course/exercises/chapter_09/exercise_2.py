@@ -5,13 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    Mistake,
-    call,
-    expect_tensor,
-    recognise,
-    refuse_nan,
-)
+from vqvae_lib.course.exercises.answers import Mistake, call, expect_tensor, recognise, refuse_nan
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
 
@@ -27,14 +21,14 @@ def check(complete: Any) -> Right:
         x = torch.randn(D, generator=torch.Generator().manual_seed(seed + 20), dtype=torch.float64)
         observed = torch.rand(D, generator=torch.Generator().manual_seed(seed + 30)) < 0.5
         observed[0], observed[-1] = True, False
-        for hole in (torch.nan, 9.0):  # hidden entries may hold nan, or any number
-            given = torch.where(observed, x, hole)
+        for hole in (torch.nan, 9.0):  # hidden entries may be nan, or any number
+            image = torch.where(observed, x, hole)
             value = expect_tensor(
                 refuse_nan(
-                    call(complete, mean, covariance, given, observed),
+                    call(complete, mean, covariance, image, observed),
                     "nan",
                     _(
-                        "The result holds nan: a hidden entry of `x` has come into it. Even "
+                        "The result contains nan: a hidden entry of `x` has entered it. Even "
                         "multiplied by 0, nan stays nan."
                     ),
                 ),
@@ -43,7 +37,7 @@ def check(complete: Any) -> Right:
             )
             if not torch.allclose(value[observed], x[observed], rtol=1e-3, atol=1e-4):
                 raise Wrong("seen-changed", _("Seen pixels have to keep their own values."))
-            recognise(value, *_solve(mean, covariance, given, observed))
+            recognise(value, *_solve(mean, covariance, image, observed))
     nothing = torch.zeros(4, dtype=torch.bool)
     mean, eye = torch.arange(4.0).double(), torch.eye(4).double()
     value = expect_tensor(
@@ -51,11 +45,14 @@ def check(complete: Any) -> Right:
         (4,),
         what=_("complete(…) where nothing is seen"),
     )
-    recognise(value, mean, [], case=_("an image of which nothing is seen, the mean"))
+    recognise(
+        value, mean, [], case=_("an image of which nothing is seen, so that the mean is right")
+    )
     return Right(
         _(
-            "With a diagonal covariance C_hs is zero, and the hidden half is the mean's, whatever "
-            "was seen. All that inpainting knows is in the covariances between the halves."
+            "With a diagonal covariance, C_hs is zero and the hidden half is the mean's, "
+            "whatever was seen. All that inpainting knows is in the covariances between the "
+            "halves."
         )
     )
 
@@ -67,37 +64,37 @@ def _solve(mean: Tensor, C: Tensor, x: Tensor, observed: Tensor) -> tuple[Tensor
     C_ss, C_hs = C[s][:, s], C[h][:, s]
     inverse = torch.linalg.inv(C)
 
-    def filled(hidden: Tensor) -> Tensor:
+    def fill(hidden: Tensor) -> Tensor:
         out = x.clone()
         out[h] = hidden
         return out
 
-    right = filled(mean[h] + C_hs @ torch.linalg.solve(C_ss, seen))
+    right = fill(mean[h] + C_hs @ torch.linalg.solve(C_ss, seen))
     mistakes = [
-        ("mean", filled(mean[h]), _("This is the mean: what is seen has to move it.")),
+        ("mean", fill(mean[h]), _("This is the mean, but what is seen should move it.")),
         (
             "not-centred",
-            filled(mean[h] + C_hs @ torch.linalg.solve(C_ss, x[s])),
+            fill(mean[h] + C_hs @ torch.linalg.solve(C_ss, x[s])),
             _("Subtract the mean of the seen pixels before you multiply."),
         ),
         (
             "no-mean",
-            filled(C_hs @ torch.linalg.solve(C_ss, seen)),
+            fill(C_hs @ torch.linalg.solve(C_ss, seen)),
             _("The mean of the hidden pixels is missing."),
         ),
         (
             "no-inverse",
-            filled(mean[h] + C_hs @ seen),
+            fill(mean[h] + C_hs @ seen),
             _("The inverse of C_ss is missing."),
         ),
         (
             "precision",
-            filled(mean[h] + inverse[h][:, s] @ torch.linalg.solve(inverse[s][:, s], seen)),
+            fill(mean[h] + inverse[h][:, s] @ torch.linalg.solve(inverse[s][:, s], seen)),
             _("These are blocks of the inverse covariance: take blocks of the covariance."),
         ),
         (
             "inverse-block",
-            filled(mean[h] + C_hs @ inverse[s][:, s] @ seen),
+            fill(mean[h] + C_hs @ inverse[s][:, s] @ seen),
             _(
                 "You take a block of the inverse. First cut out C_ss, then invert it: the two "
                 "are not the same."
@@ -105,18 +102,18 @@ def _solve(mean: Tensor, C: Tensor, x: Tensor, observed: Tensor) -> tuple[Tensor
         ),
         (
             "diagonal",
-            filled(mean[h] + C_hs @ (seen / C_ss.diagonal())),
-            _("You divide by the variances alone; seen pixels are correlated with each other."),
+            fill(mean[h] + C_hs @ (seen / C_ss.diagonal())),
+            _("You divide by the variances only, but seen pixels are correlated with each other."),
         ),
         (
             "sign",
-            filled(2 * mean[h] - right[h]),
-            _("The mean is moved the wrong way: look at the sign."),
+            fill(2 * mean[h] - right[h]),
+            _("The mean moves the wrong way: check the sign."),
         ),
         (
             "unfilled",
             x,
-            _("Hidden entries keep what `x` held: it is `observed` that says what is hidden."),
+            _("Hidden entries keep what `x` held there: `observed` says what is hidden."),
         ),
     ]
     return right, mistakes

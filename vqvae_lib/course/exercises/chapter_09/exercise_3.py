@@ -5,16 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    Mistake,
-    call,
-    expect_tensor,
-    recognise,
-    refuse_nan,
-)
-from vqvae_lib.course.exercises.digits import (
-    digits_data,
-)
+from vqvae_lib.course.exercises.answers import Mistake, call, expect_tensor, recognise, refuse_nan
+from vqvae_lib.course.exercises.digits import digits_data
 from vqvae_lib.course.exercises.verdicts import Right
 from vqvae_lib.course.words import _
 from vqvae_lib.likelihoods import Gaussian
@@ -91,11 +83,11 @@ def _solve(
     right = average(fit + prior - q)
     weights = (fit + prior - q).softmax(0)
     mistakes = [
-        ("no-weights", means.mean(0), _("All candidates count the same: no weights are used.")),
+        ("no-weights", means.mean(0), _("All candidates count the same: you use no weights.")),
         (
             "all-pixels",
             average(fit_all + prior - q),
-            _("The weights look at hidden pixels, too: only seen ones may count."),
+            _("The weights look at hidden pixels as well: only seen ones may count."),
         ),
         (
             "no-ratio",
@@ -103,7 +95,7 @@ def _solve(
             _("The candidates come from q, not from the prior: p(z)/q(z) is missing."),
         ),
         ("no-q", average(fit + prior), _("The candidates come from q: divide by its density.")),
-        ("no-prior", average(fit - q), _("The prior's density p(z) is missing in the weights.")),
+        ("no-prior", average(fit - q), _("The prior's density p(z) is missing from the weights.")),
         ("inverted", average(fit - prior + q), _("The ratio p(z)/q(z) is upside down.")),
         (
             "variance",
@@ -113,7 +105,7 @@ def _solve(
         (
             "best-only",
             means[weights.argmax()],
-            _("You take the best candidate. Average all of them, by their weights."),
+            _("You take the best candidate. Average all of them, with their weights."),
         ),
         (
             "mean-code",
@@ -123,7 +115,10 @@ def _solve(
         (
             "mean-fit",
             average(terms[:, observed].mean(1) + prior - q),
-            _("You average log-densities over the pixels. That of all seen pixels is their sum."),
+            _(
+                "You average log-densities over the pixels. The log-density of all seen "
+                "pixels is their sum."
+            ),
         ),
         ("overflow", torch.zeros_like(right), _explain_overflow()),
     ]

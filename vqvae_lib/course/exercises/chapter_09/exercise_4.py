@@ -5,12 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    Mistake,
-    call,
-    expect_tensor,
-    recognise,
-)
+from vqvae_lib.course.exercises.answers import Mistake, call, expect_tensor, recognise
 from vqvae_lib.course.exercises.verdicts import Right
 from vqvae_lib.course.words import _
 
@@ -27,8 +22,9 @@ def check(repair: Any) -> Right:
         recognise(value, *_solve(value, x, y, A))
     return Right(
         _(
-            "The truth fits y as well, and the repair is the orthogonal projection onto all images "
-            "that do: it never moves away from the truth. A free gain for every enlargement."
+            "The true image fits y as well, and the repair is the orthogonal projection onto all "
+            "images that do, so it never moves away from the truth. A free gain for every "
+            "enlargement."
         )
     )
 
@@ -37,12 +33,12 @@ def _solve(value: Tensor, x: Tensor, y: Tensor, A: Tensor) -> tuple[Tensor, list
     """The nearest images that fit, and what mistakes would give; the last is any other mistake."""
     lacking, inverse = y - x @ A.T, torch.linalg.inv(A @ A.T)
     misfit = float((value @ A.T - y).abs().max())
-    other = ("not-nearest", _("Your result fits y, but another image that fits is nearer to x."))
+    other = ("not-nearest", _("Your result fits y, but another image that fits is closer to x."))
     if misfit > 1e-3:
         text = _("A times your result is not y: they differ by up to {misfit:.2g}.")
         other = ("not-fitting", text.format(misfit=misfit))
     mistakes = [
-        ("unchanged", x, _("This is the image that was given.")),
+        ("unchanged", x, _("This is the image you were given.")),
         (
             "no-inverse",
             x + lacking @ A,
@@ -51,7 +47,7 @@ def _solve(value: Tensor, x: Tensor, y: Tensor, A: Tensor) -> tuple[Tensor, list
         (
             "repeat",
             x + lacking @ A / A.square().sum(1).mean(),
-            _("That repairs block means only. For a general A it takes (A Aᵀ)⁻¹."),
+            _("That repairs block means only. A general A needs (A Aᵀ)⁻¹."),
         ),
         (
             "ignores-x",

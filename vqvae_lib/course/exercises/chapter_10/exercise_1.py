@@ -41,17 +41,17 @@ def check(reduce: Any) -> Right:
         raise Wrong(
             "reconstruction",
             _(
-                "The first value has as many numbers as the image: that is a reconstruction. The "
+                "The first value has as many numbers as the image, so it is a reconstruction. The "
                 "reduced data are the codes."
             ),
         )
     mistakes = [
         ("log-var", log_var.double(), _("That is log_var. `encode` gives mu first.")),
-        ("features", o.double(), _("That is o, behind the circuit. Here mu was asked for.")),
+        ("features", o.double(), _("That is o, the circuit's output. The exercise asks for mu.")),
         (
             "features",
             model.bottleneck(mu).detach().double(),
-            _("That is what the decoder is given. Here mu was asked for."),
+            _("That is what the decoder receives. The exercise asks for mu."),
         ),
     ]
     recognise_rows(
@@ -72,8 +72,9 @@ def check(reduce: Any) -> Right:
         _explain_error(error, x, params, by_code, model.decoder(mu).detach())
     return Right(
         _(
-            "Four numbers for each image, the same at each call, and an error that says what they "
-            "have lost. The picture itself, with its 64 numbers, is no reduction."
+            "Four numbers for each image, the same at each call, and an error that says what "
+            "they have lost. The picture itself, with its 64 numbers, would not be a "
+            "reduction."
         )
     )
 
@@ -114,7 +115,10 @@ def _explain_error(
         (
             "no-circuit",
             mse(x, torch.sigmoid(without)),
-            _("Your code went to the decoder without the circuit: `model.decode` has both."),
+            _(
+                "Your code went to the decoder without passing the circuit: `model.decode` "
+                "does both."
+            ),
         ),
     ):
         if abs(error - other) <= TOLERANCE * other:
@@ -122,7 +126,7 @@ def _explain_error(
     raise Wrong(
         "error",
         _(
-            "The error: expected {expected:.5f}, got {got:.5f}. Are the pictures rebuilt from the "
-            "codes that you return, and compared with x, pixel by pixel?"
+            "The error: expected {expected:.5f}, got {got:.5f}. Do you rebuild the pictures "
+            "from the codes you return, and compare them with x pixel by pixel?"
         ).format(expected=mse(x, by_code), got=error),
     )

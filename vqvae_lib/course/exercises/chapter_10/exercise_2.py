@@ -17,7 +17,7 @@ from vqvae_lib.course.exercises.digits import digits_data
 from vqvae_lib.course.exercises.verdicts import Right
 from vqvae_lib.course.words import _
 from vqvae_lib.likelihoods import Gaussian
-from vqvae_lib.metrics import pca
+from vqvae_lib.linear_gaussian import PCA
 from vqvae_lib.vqvae import VQVAE
 
 
@@ -41,8 +41,9 @@ def check(extract: Any) -> Right:
         )
     return Right(
         _(
-            "Everything that was fitted, mean, components and model, comes from the training data; "
-            "the new images only pass through. That is what makes a feature extractor."
+            "Everything that was fitted, the mean, the components and the model, comes from "
+            "the training data; the new images only pass through. That is what makes a "
+            "feature extractor."
         )
     )
 
@@ -52,8 +53,8 @@ def _solve(
     model: VQVAE, x_train: Tensor, x_new: Tensor, k: int, value: Tensor
 ) -> tuple[Tensor, list[Mistake]]:
     """Make the right features, and those of likely mistakes."""
-    fitted = pca(x_train, k)
-    scores = fitted.encode(x_new)  # (B, k)
+    pca = PCA.fit(x_train, k)
+    scores = pca.encode(x_new)  # (B, k)
     mu = model.encode(scores).mu
 
     def features(scores: Tensor) -> Tensor:
@@ -68,30 +69,30 @@ def _solve(
         ),
         (
             "mean",
-            features((x_new - x_new.mean(0)) @ fitted.components.T),
-            _("You subtracted the mean of the new data: it has to be that of the training."),
+            features((x_new - x_new.mean(0)) @ pca.components.T),
+            _("You subtracted the mean of the new data: subtract that of the training data."),
         ),
         (
             "centre",
-            features(x_new @ fitted.components.T),
+            features(x_new @ pca.components.T),
             _("The mean of the training data was not subtracted."),
         ),
     ]
     hint = _(
-        "You fitted the components on the new data. Then the features of one image depend on which "
-        "others come with it, and the model has never seen such axes."
+        "You fitted the components on the new data. The features of one image then depend on "
+        "which others come with it, and the model has never seen such axes."
     )
-    for fitted_on in (x_new, torch.cat([x_train, x_new])):
-        mistakes.append(("leak", features(pca(fitted_on, k).encode(x_new)), hint))
+    for x_fit in (x_new, torch.cat([x_train, x_new])):
+        mistakes.append(("leak", features(PCA.fit(x_fit, k).encode(x_new)), hint))
     hint = _(
-        "You divided the coordinates by their spread. The model was trained on them as `vq.pca` "
+        "You divided the coordinates by their spread. The model was trained on them as `vq.PCA` "
         "gives them."
     )
     for correction in (0, 1):
-        spread = fitted.encode(x_train).std(0, correction=correction)
+        spread = pca.encode(x_train).std(0, correction=correction)
         mistakes.append(("whitened", features(scores / spread), hint))
     hint = _(
-        "Your components have other signs than those of `vq.pca`, on which the model was trained."
+        "Your components have other signs than those of `vq.PCA`, on which the model was trained."
     )
     mistakes.append(("signs", features(scores * _likeliest_signs(features, scores, value)), hint))
     return features(scores), mistakes
@@ -103,6 +104,6 @@ def _likeliest_signs(features: Callable[[Tensor], Tensor], scores: Tensor, value
     A singular value decomposition leaves the signs to chance, and the machine, so all are tried.
     """
     signs = torch.tensor(list(itertools.product((1.0, -1.0), repeat=scores.shape[1])))  # (2^k, k)
-    flipped = (signs[:, None] * scores).flatten(0, 1)  # (2^k B, k)
-    found = features(flipped).unflatten(0, (len(signs), len(scores)))  # (2^k, B, m)
-    return signs[(found - value).square().sum((1, 2)).argmin()]
+    variants = (signs[:, None] * scores).flatten(0, 1)  # (2^k B, k)
+    outputs = features(variants).unflatten(0, (len(signs), len(scores)))  # (2^k, B, m)
+    return signs[(outputs - value).square().sum((1, 2)).argmin()]

@@ -19,11 +19,11 @@ def check(probe: Any) -> Right:
         value = expect_number(call(probe, *codes), what="probe(z_train, y_train, z_test, y_test)")
         truth, mistakes = _solve(*codes)
         # Shares are multiples of 1/N: a quarter of it leaves room for rounding to three digits.
-        near = 0.25 / len(codes[3])
-        if abs(value - truth) < near:
+        tolerance = 0.25 / len(codes[3])
+        if abs(value - truth) < tolerance:
             continue
         for kind, other, hint in mistakes:
-            if abs(value - other) < near:
+            if abs(value - other) < tolerance:
                 raise Wrong(kind, hint)
         raise Wrong(
             "value",
@@ -49,9 +49,11 @@ def _solve(
     own = (z_test - z_test.mean(0)) / z_test.std(0)
     truth = _nearest_mean(train, y_train, test, y_test)
     nearest = torch.cdist(test, train).argmin(1)
-    unscaled = _("The codes were not standardised, so the widest dimension decides alone.")
-    scaled = _("The mean and the scale come from the test codes, or partly: use the training's.")
-    looked_up = _("The class means were taken from the test codes: that is looking up the answers.")
+    unscaled = _("You did not standardise the codes, so the widest dimension decides alone.")
+    scaled = _(
+        "Some of the mean and the scale comes from the test codes: use those of the training codes."
+    )
+    looked_up = _("You took class means from the test codes: that is looking up the answers.")
     return truth, [
         ("no-scaling", _nearest_mean(z_train, y_train, z_test, y_test), unscaled),
         ("own-scaling", _nearest_mean(train, y_train, own, y_test), scaled),
@@ -68,12 +70,12 @@ def _solve(
         (
             "half-scaled",
             _nearest_mean(train, y_train, z_test, y_test),
-            _("The training codes were standardised, and the test codes were not."),
+            _("You standardised the training codes, but not the test codes."),
         ),
         (
             "variance",
             _nearest_mean(z_train / std**2, y_train, z_test / std**2, y_test),
-            _("You divided by the variance: divide by its root, the standard deviation."),
+            _("You divided by the variance: divide by its square root, the standard deviation."),
         ),
         ("fitted-on-test", _nearest_mean(test, y_test, test, y_test), looked_up),
         (
@@ -96,13 +98,17 @@ def _solve(
             # A mean of no codes is NaN, and `argmin` takes the first NaN for the smallest.
             0.0,
             _(
-                "No label was right. Did you take the mean of a class that has no codes? How many "
-                "classes there are, `y_train` says."
+                "No label was right. Did you take the mean of a class that has no codes? "
+                "`y_train` says which classes there are."
             ),
         ),
         ("error-rate", 1 - truth, _("That is the share of wrong labels.")),
-        ("percent", 100 * truth, _("That is in per cent: give a share between 0 and 1.")),
-        ("count", len(y_test) * truth, _("That is how many are right: divide by their number.")),
+        ("percent", 100 * truth, _("That is a percentage: return a share between 0 and 1.")),
+        (
+            "count",
+            len(y_test) * truth,
+            _("That is how many are right: divide by the number of test codes."),
+        ),
     ]
 
 

@@ -31,14 +31,14 @@ def check(blind: Any) -> Right:
             _("a linear code"),
             lambda x: (x.float() - 0.3) @ A.T,
             LINEAR_LIMIT,
-            _("There are patterns that it does not see at all, and no luck is needed to find one."),
+            _("There are patterns that it does not see at all, and you need no luck to find one."),
         ),
         (
             _("the code of a network"),
             _make_network(seed=5),
             NETWORK_LIMIT,
             _(
-                "Its slopes differ from image to image, and may cancel in a mean: count how far "
+                "Its slopes differ from image to image, and may cancel in a mean: look at how far "
                 "the codes of all images move."
             ),
         ),
@@ -51,13 +51,15 @@ def check(blind: Any) -> Right:
             raise Wrong(
                 "length",
                 _(
-                    "The pattern has the length {length:.3g}, expected 1. How far codes move "
+                    "The pattern has length {length:.3g}, expected 1. How far codes move "
                     "depends on the length, so all patterns are compared at the same one."
                 ).format(length=length),
             )
         share = _measure_shift(encode, x, pattern) / _usual_shift(encode, x)
-        said = _("For {name}, your pattern moves codes {share:.2g} times as far as a random one.")
-        text = said.format(name=name, share=share)
+        template = _(
+            "For {name}, your pattern moves codes {share:.2g} times as far as a random one."
+        )
+        text = template.format(name=name, share=share)
         if share > MOST_SEEN:
             raise Wrong(
                 "most",
@@ -74,8 +76,8 @@ def check(blind: Any) -> Right:
     return Right(
         _(
             "The linear code does not see your pattern at all, and needs no training for that: 56 "
-            "of 64 directions are lost to it. To the network's code it is {share:.2g} times as "
-            "visible as chance. What an image loses there, no probe brings back."
+            "of 64 directions are lost to it. The network's code sees it {share:.2g} times as "
+            "much as a random pattern. What an image loses there, no probe brings back."
         ).format(share=shares[1])
     )
 

@@ -7,11 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    Mistake,
-    call,
-    recognise,
-)
+from vqvae_lib.course.exercises.answers import Mistake, call, recognise
 from vqvae_lib.course.exercises.verdicts import Wrong
 from vqvae_lib.course.words import _
 from vqvae_lib.likelihoods import Likelihood
@@ -32,13 +28,13 @@ def small_model(D: int, *, seed: int, likelihood: Likelihood, hidden: int = 16) 
 
 def ask_about_model(function: Any, model: VQVAE, *arguments: Any) -> Any:
     """Call the learner's function with a copy of the model, whose weights must stay."""
-    given = copy.deepcopy(model)
-    value = call(function, given, *arguments)
-    pairs = zip(model.state_dict().values(), given.state_dict().values(), strict=True)
-    if not all(torch.equal(before, after.to(before)) for before, after in pairs):
+    copied_model = copy.deepcopy(model)
+    value = call(function, copied_model, *arguments)
+    pairs = zip(model.state_dict().values(), copied_model.state_dict().values(), strict=True)
+    if not all(torch.equal(weights, new_weights.to(weights)) for weights, new_weights in pairs):
         raise Wrong(
             "changed-model",
-            _("Your function has changed the model's weights: the model is trained already."),
+            _("Your function has changed the model's weights, but the model is already trained."),
         )
     return value
 
@@ -51,7 +47,7 @@ def recognise_rows(
     again: Callable[[], Tensor],
     part: Callable[[], Tensor],
 ) -> None:
-    """Recognise a value; one that is not known may not even be a function of the image.
+    """Recognise rows, one per image; if no mistake explains them, find out what they depend on.
 
     `again` answers the same question once more, `part` a question about the first five images in
     the opposite order.
@@ -62,18 +58,19 @@ def recognise_rows(
         if wrong.kind == "value" and not is_same(value, again()):
             raise Wrong(
                 "drawn",
-                _("Two calls gave two different answers: that is a draw. Use the mean, mu."),
+                _("Two calls gave two different answers, so something is drawn. Use the mean, mu."),
             ) from None
         if wrong.kind == "value" and not is_same(value[:5].flip(0), part()):
             raise Wrong(
                 "batch",
                 _(
-                    "What an image gets depends on its place, or on the images that come with it. "
-                    "Is it a draw with a fixed seed, or was something fitted to the images?"
+                    "What an image gets depends on its place in the batch, or on the other images "
+                    "there. Is it a draw with a fixed seed, or was something fitted to the images?"
                 ),
             ) from None
         raise
 
 
 def is_same(value: Tensor, other: Tensor) -> bool:
-    return torch.allclose(value, other, rtol=1e-3, atol=1e-4)  # as `recognise` has it
+    """Whether two tensors agree, as `recognise` compares them."""
+    return torch.allclose(value, other, rtol=1e-3, atol=1e-4)

@@ -5,16 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqvae_lib.course.exercises.answers import (
-    Mistake,
-    as_tensor,
-    call,
-    expect_tensor,
-    recognise,
-)
-from vqvae_lib.course.exercises.digits import (
-    digits_data,
-)
+from vqvae_lib.course.exercises.answers import Mistake, as_tensor, call, expect_tensor, recognise
+from vqvae_lib.course.exercises.digits import digits_data
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
 
@@ -31,13 +23,13 @@ def check(mix: Any) -> Right:
     for likelihood in (Bernoulli(), Gaussian()):
         model = _make_model(likelihood)
         images, labels = _mix(mix, model, x, y, partner, lam)
-        again, _labels = _mix(mix, model, x, y, partner, lam)
-        if not torch.allclose(images, again, atol=1e-4):
+        repetition, _labels = _mix(mix, model, x, y, partner, lam)
+        if not torch.allclose(images, repetition, atol=1e-4):
             raise Wrong(
                 "drawn",
                 _(
-                    "The same arguments gave other images: a code or a picture was drawn. Both "
-                    "are means here."
+                    "The same arguments gave other images, so a code or a picture was drawn. "
+                    "Use the mean of both."
                 ),
             )
         with torch.no_grad():
@@ -47,8 +39,8 @@ def check(mix: Any) -> Right:
         recognise(labels, truth, mistakes, case=_("the labels, where they differ most"))
     return Right(
         _(
-            "Each row of labels sums to 1. Where both ends are of one class the label stays whole. "
-            "A model that knows no labels can mix any two."
+            "Each row of labels sums to 1. Where both ends are of one class, the label stays "
+            "whole. A model that knows no labels can mix any two."
         )
     )
 
@@ -66,9 +58,9 @@ def _make_model(likelihood: Any) -> Any:
     return model
 
 
-def _mix(mix: Any, *given: Any) -> tuple[Tensor, Tensor]:
+def _mix(mix: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
     """Call the answer, and take the images and the shares of labels that it gives."""
-    value = call(mix, *given)
+    value = call(mix, *arguments)
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise Wrong("pair", _("Expected two things: the images, and their shares of labels."))
     images = expect_tensor(value[0], (12, 64), what=_("images"), dtype=torch.float32)
@@ -81,7 +73,10 @@ def _read_shares(value: Any) -> Tensor:
     if isinstance(value, Tensor) and tuple(value.shape) == (12,):
         raise Wrong(
             "labels-whole",
-            _("One label an image: expected ten shares each, shape (N, 10), as one-hot rows mix."),
+            _(
+                "You return one label per image: expected ten shares each, shape (N, 10), as "
+                "one-hot rows mix."
+            ),
         )
     return expect_tensor(value, (12, 10), what=_("labels"), dtype=torch.float32)
 
@@ -89,31 +84,34 @@ def _read_shares(value: Any) -> Tensor:
 def _solve_labels(y: Tensor, partner: Tensor, lam: Tensor) -> tuple[Tensor, list[Mistake]]:
     """Give the right shares of labels, and those of likely mistakes."""
     one_hot, share, rows = torch.eye(10)[y], lam[:, None], torch.arange(12)
-    written = torch.zeros(12, 10)
-    written[rows, y] = lam
-    other_first = written.clone()
-    written[rows, y[partner]] = 1 - lam
+    overwritten = torch.zeros(12, 10)
+    overwritten[rows, y] = lam
+    other_first = overwritten.clone()
+    overwritten[rows, y[partner]] = 1 - lam
     other_first[rows, y[partner]] = 1 - lam
     other_first[rows, y] = lam
-    lost = _("Where both ends are of one class, the second share was written over the first.")
+    lost = _("Where both ends are of one class, you overwrite the first share with the second.")
     return share * one_hot + (1 - share) * one_hot[partner], [
-        ("labels-own", one_hot, _("The labels are not mixed: each has that of `x` alone.")),
+        ("labels-own", one_hot, _("The labels are not mixed: each is that of `x`.")),
         (
             "labels-turned",
             (1 - share) * one_hot + share * one_hot[partner],
-            _("The images have `lam` of `x`, the labels `lam` of the partner."),
+            _(
+                "The images have share `lam` of `x`, but the labels have share `lam` of the "
+                "partner."
+            ),
         ),
         (
             "labels-half",
             (one_hot + one_hot[partner]) / 2,
-            _("The labels are shared half and half, and the images by `lam`."),
+            _("The labels are shared half and half, but the images by `lam`."),
         ),
         (
             "labels-hard",
             torch.eye(10)[torch.where(lam > 0.5, y, y[partner])],
-            _("Each image has the label of the nearer end. Its share was asked for."),
+            _("Each image has the label of the nearer end: the exercise asks for its shares."),
         ),
-        ("labels-lost", written, lost),
+        ("labels-lost", overwritten, lost),
         ("labels-lost", other_first, lost),
     ]
 
@@ -128,7 +126,7 @@ def _solve_images(
     def mean(code: Tensor) -> Tensor:
         return model.likelihood.mean(model.decode(code))
 
-    def mixed(share: Tensor) -> Tensor:
+    def mix_codes(share: Tensor) -> Tensor:
         return mean(share * mu + (1 - share) * mu[partner])
 
     pixels = share * x + (1 - share) * x[partner]
@@ -147,22 +145,22 @@ def _solve_images(
         ),
         (
             "turned",
-            mixed(1 - share),
+            mix_codes(1 - share),
             _("`lam` is the share of `x`, and 1 - lam that of its partner."),
         ),
         *(
             (
                 "folded",
-                mixed(folded),
-                _("`lam` is the share of `x`, be it above or below a half."),
+                mix_codes(share_of_end),
+                _("`lam` is the share of `x`, whether it is above or below a half."),
             )
-            for folded in (torch.minimum(share, 1 - share), torch.maximum(share, 1 - share))
+            for share_of_end in (torch.minimum(share, 1 - share), torch.maximum(share, 1 - share))
         ),
         (
             "logits",
             model.decode(z),
             _(
-                "`decode` gives parameters, logits for this likelihood; the picture is "
+                "`decode` gives the likelihood's parameters, here logits; the picture is "
                 "`model.likelihood.mean` of them."
             ),
         ),
@@ -170,7 +168,7 @@ def _solve_images(
             "sigmoid",
             model.decode(z).sigmoid(),
             _(
-                "A sigmoid is the mean of some likelihoods; this model has another one. What "
+                "A sigmoid is the mean of some likelihoods, but not of this model's. What "
                 "gives the mean for any of them?"
             ),
         ),

@@ -24,23 +24,15 @@ from vqvae_lib.course.words import _
 # pixel 0.9 to 2.1, mixtures of pixels within a class 0.8 to 1.3, draws of a conditional VQVAE that
 # was fitted on the labels -0.9 to 0.4.
 SEEDS = range(501, 507)
-
-
 LEAST_GAIN = 0.8
-
-
 MOST_IMAGES = 10_000
-
-
 # Ink in the outermost pixels beside that of the given images: 0.87 to 1.1, where the interpolation
 # takes what is beyond the edge for 0; 0.36, where it gives 0 itself.
 LEAST_BORDER_INK = 0.6
-
-
 # Share of images that have the label which the digit nearest to them, of all there are, has in the
 # data set: at most 0.04 for moves by up to a pixel, 0.15 for mirrored ones, 0.97 for moved digits
 # that were not given.
-MOST_LOOKED_UP = 0.2
+MOST_KNOWN_LABELS = 0.2
 
 
 def check(augment: Any) -> Right:
@@ -51,61 +43,64 @@ def check(augment: Any) -> Right:
     for seed in SEEDS:
         choice = choose_labels(10, seed)
         x, y, _others, x_hidden, y_hidden, _turn = choice
-        made = _read_images(call(augment, x, y, torch.Generator().manual_seed(seed)))
+        augmented = _read_images(call(augment, x, y, torch.Generator().manual_seed(seed)))
         if not gains:
-            again = _read_images(call(augment, x, y, torch.Generator().manual_seed(seed)))
-            if made[0].shape != again[0].shape or not torch.equal(made[0], again[0]):
+            repetition = _read_images(call(augment, x, y, torch.Generator().manual_seed(seed)))
+            if augmented[0].shape != repetition[0].shape or not torch.equal(
+                augmented[0], repetition[0]
+            ):
                 raise Wrong(
                     "generator-unused",
                     _("The same generator gave other images: draw everything from `generator`."),
                 )
-            _refuse_cheating(made, choice)
-        alone, more = (
-            knn_accuracy(*known, x_hidden, y_hidden, neighbours=1)
-            for known in (
+            _refuse_cheating(augmented, choice)
+        baseline, accuracy = (
+            knn_accuracy(*examples, x_hidden, y_hidden, neighbours=1)
+            for examples in (
                 (x, y),
-                (torch.cat([x, made[0]]), torch.cat([y, made[1]])),
+                (torch.cat([x, augmented[0]]), torch.cat([y, augmented[1]])),
             )
         )
-        gains.append(100 * (more - alone))
+        gains.append(100 * (accuracy - baseline))
     gain = sum(gains) / len(gains)
     numbers = {"gain": gain, "limit": LEAST_GAIN, "least": min(gains), "most": max(gains)}
     if gain < -1:
         raise Wrong(
             "harm",
             _(
-                "It does harm: {gain:+.1f} points on average. Are the changes so strong that a "
-                "digit turns into another, or has your generator's picture the right label?"
+                "It does harm: {gain:+.1f} points on average. Are the changes so strong that one "
+                "digit turns into another, or do your generator's pictures have the wrong labels?"
             ).format(**numbers),
         )
-    if gain < LEAST_GAIN and _border_ink(made[0]) < LEAST_BORDER_INK * _border_ink(x):
+    if gain < LEAST_GAIN and _border_ink(augmented[0]) < LEAST_BORDER_INK * _border_ink(x):
         raise Wrong(
             "border",
             _(
-                "The gain is {gain:+.1f} points; {limit} are asked for. Your images have lost most "
-                "of the ink in their outermost pixels. Is a pixel set to 0 as soon as your "
-                "interpolation looks beyond the edge?"
+                "The gain is {gain:+.1f} points, and {limit} are needed. Your images have "
+                "lost most of the ink in their outermost pixels. Does your interpolation set "
+                "a pixel to 0 as soon as it looks beyond the edge?"
             ).format(**numbers),
         )
     if gain < LEAST_GAIN:
         raise Wrong(
             "no-gain",
             _(
-                "The gain is {gain:+.1f} points on average of six choices of labels; {limit} are "
-                "asked for. What do you know about digits that these hundred images do not say?"
+                "The gain is {gain:+.1f} points on average over six choices of labels, and "
+                "{limit} are needed. What do you know about digits that these hundred images "
+                "do not say?"
             ).format(**numbers),
         )
     return Right(
         _(
-            "{gain:+.1f} points, from {least:+.1f} to {most:+.1f} over six choices of the labels, "
-            "for a vote of one neighbour. A support vector machine gains less: it is smooth by "
-            "itself."
+            "{gain:+.1f} points, from {least:+.1f} to {most:+.1f} over six choices of labels, for "
+            "a nearest-neighbour vote. A support vector machine gains less, because it is smooth "
+            "already."
         ).format(**numbers)
     )
 
 
 def _read_images(value: Any) -> tuple[Tensor, Tensor]:
-    """Take what the answer made, if it is a pair of images and labels."""
+    """Return the images and labels of an answer, or say what it is instead."""
     if not isinstance(value, tuple | list) or len(value) < 2:
         raise Wrong(
             "pair",
@@ -136,32 +131,32 @@ def _read_images(value: Any) -> tuple[Tensor, Tensor]:
 
 
 def _border_ink(images: Tensor) -> float:
-    """Give the mean of the outermost pixels."""
+    """Mean of the outermost pixels."""
     edge = torch.ones(8, 8, dtype=torch.bool)
     edge[1:-1, 1:-1] = False
     return float(images[:, edge.flatten()].mean())
 
 
-def _refuse_cheating(made: tuple[Tensor, Tensor], choice: LabelChoice) -> None:
-    """Refuse copies, other people's labels, and labels that do not go with their images."""
+def _refuse_cheating(augmented: tuple[Tensor, Tensor], choice: LabelChoice) -> None:
+    """Refuse copies, labels that were looked up, and labels that do not fit their images."""
     from vqvae_lib.applications.memorisation import nearest_distance
 
-    images, labels = made
+    images, labels = augmented
     x, y = choice.x, choice.y
     if float((nearest_distance(images, x) < 1e-3).double().mean()) > 0.5:
-        raise Wrong("copies", _("Most of your images are copies of the given ones."))
+        raise Wrong("copies", _("Most of your images are copies of those you were given."))
     every = digits_data()
-    known = torch.cat([every.x_train, every.x_test]).float()
+    every_image = torch.cat([every.x_train, every.x_test]).float()
     true = torch.cat([every.y_train, every.y_test])
-    mine = nearest_distance(known, x) < 1e-6
-    copied = nearest_distance(images, known[~mine]) < 1e-3
-    looked_up = labels == true[torch.cdist(images, known).argmin(1)]
-    if share_of(copied) > 0.02 or share_of(looked_up) > MOST_LOOKED_UP:
+    mine = nearest_distance(every_image, x) < 1e-6
+    is_copy = nearest_distance(images, every_image[~mine]) < 1e-3
+    has_known_label = labels == true[torch.cdist(images, every_image).argmin(1)]
+    if share_of(is_copy) > 0.02 or share_of(has_known_label) > MOST_KNOWN_LABELS:
         raise Wrong(
             "leak",
             _(
-                "Some of your images are made of digits of the data set that were not given to "
-                "you: their labels are what is missing."
+                "Some of your images are made from digits of the data set that you were not "
+                "given: their labels are just what is missing."
             ),
         )
     nearest = torch.cdist(images, x).argmin(1)
@@ -170,9 +165,9 @@ def _refuse_cheating(made: tuple[Tensor, Tensor], choice: LabelChoice) -> None:
         raise Wrong(
             "labels",
             _(
-                "Of your images only {agree:.0f} % have the label of the given image that they "
+                "Only {agree:.0f} % of your images have the label of the given image that they "
                 "resemble most. Do labels and images come in the same order (`repeat` or "
-                "`repeat_interleave`)? If so, the changes are so strong that a digit turns into "
+                "`repeat_interleave`)? If so, the changes are so strong that one digit turns into "
                 "another."
             ).format(agree=100 * agree),
         )

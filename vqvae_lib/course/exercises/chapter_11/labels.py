@@ -35,29 +35,30 @@ def choose_labels(per_class: int, seed: int) -> LabelChoice:
     x, y = data.x_train.float(), data.y_train
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     hidden, pool = order[:N_HIDDEN], order[N_HIDDEN:]
-    few = few_labels(y[pool], per_class, seed=seed)
+    choice = few_labels(y[pool], per_class, seed=seed)
     others = torch.ones(len(pool), dtype=torch.bool)
-    others[few] = False
+    others[choice] = False
     turn = 1 + seed % 9
-    named = (y + turn) % 10
+    names = (y + turn) % 10
     return LabelChoice(
-        x[pool[few]], named[pool[few]], x[pool[others]], x[hidden], named[hidden], turn
+        x[pool[choice]], names[pool[choice]], x[pool[others]], x[hidden], names[hidden], turn
     )
 
 
 def expect_labels(value: Any, number: int, *, what: str) -> Tensor:
-    """Take labels: whole numbers from 0 to 9."""
+    """Return labels, whole numbers from 0 to 9, or say what they are instead."""
     labels = expect_tensor(value, (number,), what=what)
     strange = labels[(labels != labels.round()) | (labels < 0) | (labels > 9)]
     if len(strange):
         raise Wrong(
             "classes",
-            _("{what}: {got:.4g} is no class, expected whole numbers from 0 to 9.").format(
+            _("{what}: {got:.4g} is not a class, expected whole numbers from 0 to 9.").format(
                 what=what, got=float(strange[0])
             ),
         )
     return labels.long()
 
 
-def share_of(true: Tensor) -> float:
-    return float(true.double().mean())
+def share_of(condition: Tensor) -> float:
+    """Share of the entries where a condition is true."""
+    return float(condition.double().mean())
