@@ -1,6 +1,7 @@
 """Who wrote scikit-learn's digits, and what it is worth to know: writes `digit_writers`.
 
-`python -m experiments.digit_writers` takes some five minutes on one core; `--jobs 2` halves that.
+`python -m experiments.digit_writers` takes some five minutes on one core, and VQVAE_DATA_DIR names
+MNIST's folder.
 
 1. Where one form ends and the next begins, twice. First from the order of the labels alone: each
    form asks for the same 130 digits, so the labels are one template over and over, with fields
@@ -188,10 +189,6 @@ def measure_resemblance(x: Tensor, y: Tensor, form: Tensor) -> dict[str, Any]:
         ]
     )  # (n_forms, n_forms)
     across = between[~torch.eye(n_forms, dtype=torch.bool)]
-    share = [
-        [float((form[nearest[form == f]] == g).double().mean()) for g in range(n_forms)]
-        for f in range(n_forms)
-    ]
     return {
         "squared distance, same form": float(distance[same].mean()),
         "squared distance, other forms": float(distance[pairs & ~same].mean()),
@@ -199,7 +196,6 @@ def measure_resemblance(x: Tensor, y: Tensor, form: Tensor) -> dict[str, Any]:
         "smallest between two forms": float(across.min()),
         "nearest neighbour from the same form": float((form[nearest] == form).double().mean()),
         "by chance": float((same.sum(1) / pairs.sum(1)).mean()),
-        "share of nearest neighbours, form by form": share,
     }
 
 
