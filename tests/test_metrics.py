@@ -88,7 +88,7 @@ def test_the_linear_probe_is_scikit_learns_on_standardised_codes(digits):
     std[std == 0] = 1
     oracle = LogisticRegression(max_iter=5000).fit((x.numpy() - mean) / std, y.numpy())
     expected = oracle.score((x_test.numpy() - mean) / std, y_test.numpy())
-    assert 0.9 < expected < 1
+    assert 0.8 < expected < 1  # other writers than in training
     assert result == pytest.approx(
         expected, abs=1.1 / len(x_test)
     )  # an image on the border may turn
