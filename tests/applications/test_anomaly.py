@@ -28,18 +28,18 @@ def source(seed=0):
 def exact_vae():
     """The linear VAE with its exact posterior: every importance weight is p(x)."""
     vae, fitted = linear_vae()
-    _, covariance = fitted.posterior(X_NEW)
+    covariance = fitted.posterior(X_NEW).covariance
     off = covariance - covariance.diag().diag()
     assert off.abs().max() < 1e-9  # principal axes: the posterior is diagonal
     with torch.no_grad():
-        vae.encoder.log_var[0].weight.zero_()
-        vae.encoder.log_var[0].bias.copy_(covariance.diag().log())
+        vae.encoder.log_var.weight.zero_()
+        vae.encoder.log_var.bias.copy_(covariance.diag().log())
     return vae, fitted
 
 
 def gaussian(fitted, x):
     """log p(x) of probabilistic PCA by SciPy's multivariate normal."""
-    C = fitted.W @ fitted.W.T + fitted.variance * torch.eye(64, dtype=torch.float64)
+    C = fitted.W @ fitted.W.T + fitted.noise_variance * torch.eye(64, dtype=torch.float64)
     return stats.multivariate_normal(fitted.mean.numpy(), C.numpy()).logpdf(x.numpy())
 
 
@@ -64,7 +64,7 @@ def test_a_hybrid_s_score_is_the_library_s_bound_and_modes_are_put_back():
 
 def test_reconstruction_error_is_summed_over_the_pixels():
     vae, fitted = exact_vae()
-    M = fitted.W.T @ fitted.W + fitted.variance * torch.eye(3, dtype=torch.float64)
+    M = fitted.W.T @ fitted.W + fitted.noise_variance * torch.eye(3, dtype=torch.float64)
     back = (X_NEW - fitted.mean) @ (fitted.W @ torch.linalg.inv(M) @ fitted.W.T).T + fitted.mean
     expected = (X_NEW - back).square().sum(1)
     torch.testing.assert_close(reconstruction_error(vae, X_NEW), expected, rtol=0, atol=1e-9)
@@ -75,7 +75,7 @@ def test_what_varies_less_is_more_likely_and_only_typicality_says_so():
     _, fitted = exact_vae()
     z = torch.randn(2000, 3, generator=source(), dtype=torch.float64)
     noise = torch.randn(2000, 64, generator=source(1), dtype=torch.float64)
-    usual = fitted.mean + z @ fitted.W.T + fitted.variance**0.5 * noise
+    usual = fitted.mean + z @ fitted.W.T + fitted.noise_variance**0.5 * noise
     train, normal = usual.split(1000)
     odd = fitted.mean.expand(50, 64)
     nll = {name: negative_log_likelihood(fitted, rows) for name, rows in
@@ -90,7 +90,7 @@ def test_what_varies_less_is_more_likely_and_only_typicality_says_so():
 
 def test_the_background_is_a_product_of_normal_distributions():
     x = X_NEW
-    background = PixelGaussian.fit(x, least=0.01)
+    background = PixelGaussian.fit(x, min_variance=0.01)
     variance = np.maximum(x.numpy().var(0), 0.01)
     expected = stats.norm(x.numpy().mean(0), variance**0.5).logpdf(x.numpy()).sum(1)
     np.testing.assert_allclose(background.log_likelihood(x), expected, atol=1e-9)
@@ -121,21 +121,20 @@ def test_auc_of_two_normal_distributions():
     ("make", "error", "said"),
     [
         (lambda: negative_log_likelihood(torch.nn.ReLU(), X_NEW), TypeError, "is a ReLU without"),
-        (lambda: reconstruction_error(vq.ppca(X_NEW, 2), X_NEW), TypeError, "is a PPCA without"),
-        (lambda: typicality(torch.ones(3), torch.ones(1)), ValueError, "M at least 2"),
+        (lambda: typicality(torch.ones(3), torch.ones(1)), ValueError, "expected at least 2 rows"),
         (lambda: PixelGaussian.fit(torch.ones(3)), ValueError, r"expected \(N, D\)"),
-        (lambda: PixelGaussian.fit(X_NEW, least=0), ValueError, "least=0"),
+        (lambda: PixelGaussian.fit(X_NEW, min_variance=0), ValueError, "min_variance=0"),
         (
             lambda: likelihood_ratio(torch.ones(3), PixelGaussian.fit(X_NEW), X_NEW),
             ValueError,
-            r"nll \(3,\) and x \(50, 64\)",
+            r"nll has shape \(3,\) and x \(50, 64\)",
         ),
         (lambda: auc(torch.ones(0), torch.ones(2)), ValueError, "normal has shape"),
-        (lambda: auc(torch.ones(2), torch.ones(2) * math.nan), ValueError, "odd has shape"),
+        (lambda: auc(torch.ones(2), torch.ones(2) * math.nan), ValueError, "and 1 more.: expected"),
         (
             lambda: negative_log_likelihood(PixelGaussian.fit(X_NEW), X_NEW * math.nan),
             ValueError,
-            "50 of them nan",
+            r"log_likelihood\(x\)\[0\] is nan \(and 49 more\)",
         ),
     ],
 )
@@ -144,16 +143,15 @@ def test_what_does_not_fit_is_named(make, error, said):
         make()
 
 
-def test_any_model_is_asked_for_what_it_takes_and_in_evaluation_mode():
-    class Drawing(torch.nn.Module):
+def test_a_model_that_knows_its_density_is_given_the_data_alone_in_evaluation_mode():
+    class Dropping(torch.nn.Module):
         def __init__(self):
             super().__init__()
             self.drop = torch.nn.Dropout()
 
-        def log_likelihood(self, x, *, K, generator):
-            assert (K, generator) == (7, None)
+        def log_likelihood(self, x):
             return self.drop(x).sum(1)
 
-    model, x = Drawing(), torch.ones(3, 101)  # of 101 twice the kept ones are never as many
-    assert negative_log_likelihood(model, x, K=7).tolist() == [-101.0] * 3
+    model, x = Dropping(), torch.ones(3, 101)  # of 101 twice the kept ones are never as many
+    assert negative_log_likelihood(model, x).tolist() == [-101.0] * 3
     assert model.training

@@ -18,7 +18,8 @@ from vqvae_lib.applications.augmentation import (
     sample_labelled,
     transform_images,
 )
-from vqvae_lib.applications.labelled import Labelled, accuracy, few_labels, mixture
+from vqvae_lib.applications.labelled import LabelledData, accuracy, few_labels, mixture
+from vqvae_lib.conditions import Labels, NoCondition, Numbers
 
 D, d, CLASSES = 5, 2, 3
 VARIANCE = 0.04
@@ -44,10 +45,10 @@ class LinearEncoder(nn.Module):
 def linear_model(n_classes=None):
     """p(x|z, y) = N(W z + c_y, 0.04): draws given y have mean c_y and covariance W Wᵀ + 0.04 I."""
     torch.manual_seed(0)
-    labels = n_classes or 0
-    decoder = nn.Linear(d + labels, D).double()
-    likelihood = vq.Gaussian(VARIANCE).double()
-    return vq.VAE(LinearEncoder(D + labels), decoder, likelihood, n_classes=n_classes).eval()
+    condition = Labels(n_classes) if n_classes else NoCondition()
+    encoder, decoder = LinearEncoder(D + condition.width), nn.Linear(d + condition.width, D)
+    likelihood = vq.Gaussian(VARIANCE)
+    return vq.VAE(encoder, decoder.double(), likelihood.double(), condition=condition).eval()
 
 
 def means_of_classes(model):
@@ -144,15 +145,15 @@ def test_nothing_changes_at_zero_and_what_does_not_fit_is_named():
     same = transform_images(x, y, image_shape=(8, 8), generator=seeded())
     torch.testing.assert_close(same.x, x)
     for changes, said in (
-        ({"image_shape": (8, 7)}, r"image_shape=\(8, 7\): expected \(H, W\) with H \* W = 64"),
-        ({"max_shift": -1.0}, "max_shift=-1.0: expected a number from 0"),
-        ({"max_zoom": 1.0}, "max_zoom=1.0: expected a number from 0 to below 1"),
+        ({"image_shape": (8, 7)}, r"x has shape \(4, 64\): expected \(N, 56\)"),
+        ({"max_shift": -1.0}, "max_shift=-1.0: expected a finite number at least 0"),
+        ({"max_zoom": 1.0}, "max_zoom=1.0: expected a finite number at least 0 and below 1"),
         ({"max_angle": math.nan}, "max_angle=nan"),
         ({"copies": 0}, "copies=0"),
     ):
         with pytest.raises(ValueError, match=said):
             transform_images(x, y, **({"image_shape": (8, 8), "generator": seeded()} | changes))
-    with pytest.raises(ValueError, match=r"x \(4, 64\) and y \(3,\)"):
+    with pytest.raises(ValueError, match=r"x has shape \(4, 64\) and y \(3,\)"):
         transform_images(x, y[:3], image_shape=(8, 8), generator=seeded())
 
 
@@ -162,10 +163,10 @@ def test_nothing_changes_at_zero_and_what_does_not_fit_is_named():
 def test_draws_of_each_class_have_the_model_s_mean_and_covariance():
     model = linear_model(CLASSES)
     means, W = means_of_classes(model)
-    for mean in (True, False):
-        found = sample_labelled(model, 20_000, mean=mean, generator=seeded())
+    for noise in (False, True):
+        found = sample_labelled(model, 20_000, pixel_noise=noise, generator=seeded())
         assert found.y.bincount().tolist() == [20_000] * CLASSES
-        wanted = W @ W.T + (0 if mean else VARIANCE) * torch.eye(D)
+        wanted = W @ W.T + (VARIANCE if noise else 0) * torch.eye(D)
         for label in range(CLASSES):
             x = found.x[found.y == label]
             spread = (wanted.diagonal() / 20_000).sqrt()
@@ -183,9 +184,7 @@ def test_a_model_without_labels_has_no_labelled_draws():
 def test_posterior_draws_scatter_as_q_does(labelled, n_classes, spread):
     model = linear_model(n_classes)
     x, y = labelled
-    found = posterior_samples(
-        model, x, y, copies=5000, spread=spread, generator=seeded(), mean=True
-    )
+    found = posterior_samples(model, x, y, copies=5000, spread=spread, generator=seeded())
     assert torch.equal(found.y, y.repeat(5000))
     draws = found.x.reshape(5000, 12, D)
     rows = x if n_classes is None else torch.cat([x, torch.eye(CLASSES)[y].double()], 1)
@@ -201,15 +200,6 @@ def test_posterior_draws_scatter_as_q_does(labelled, n_classes, spread):
     )
 
 
-def test_pixel_noise_is_that_of_the_likelihood(labelled):
-    model = linear_model()
-    x, y = labelled
-    options = {"copies": 3000, "spread": 0.0}
-    mean = posterior_samples(model, x, y, generator=seeded(), **options)
-    noisy = posterior_samples(model, x, y, generator=seeded(), mean=False, **options)
-    assert float((noisy.x - mean.x).var()) == pytest.approx(VARIANCE, rel=0.02)
-
-
 def test_posterior_draws_refuse_a_negative_spread(labelled):
     with pytest.raises(ValueError, match=r"spread=-1.0"):
         posterior_samples(linear_model(), *labelled, spread=-1.0, generator=seeded())
@@ -222,7 +212,7 @@ def test_two_codes_are_mixed_and_their_labels_with_the_same_share():
     model = linear_model()
     x, y = torch.randn(2, D, generator=seeded(), dtype=torch.float64), torch.tensor([0, 1])
     found = latent_mixup(model, x, y, count=50, within_class=False, generator=seeded(1))
-    first, second = (Labelled(*(part[rows] for part in found)) for rows in
+    first, second = (LabelledData(*(part[rows] for part in found)) for rows in
                      (slice(50), slice(50, None)))  # fmt: skip
     assert torch.equal(first.x, second.x)
     torch.testing.assert_close(first.weight + second.weight, torch.ones(50).double())
@@ -232,15 +222,12 @@ def test_two_codes_are_mixed_and_their_labels_with_the_same_share():
 
 
 def test_the_midpoint_of_two_codes_is_decoded():
-    """A large alpha makes λ nearly ½."""
+    """A large alpha makes λ nearly ½, and an image is never mixed with itself."""
     model = linear_model()
     x, y = torch.randn(2, D, generator=seeded(), dtype=torch.float64), torch.tensor([4, 4])
     found = latent_mixup(model, x, y, count=30, alpha=1e9, generator=seeded(1))
-    ends = model.reconstruct(x).detach()
-    middle = (found.x - ends.mean(0)).norm(dim=1) < 1e-3
-    at_an_end = (found.x[:, None] - ends).norm(dim=2).amin(1) < 1e-9  # an image and itself
-    assert (middle | at_an_end).all()
-    assert middle.any()
+    middle = model.reconstruct(x).detach().mean(0)
+    assert ((found.x - middle).norm(dim=1) < 1e-3).all()
     assert (found.y == 4).all()
 
 
@@ -248,9 +235,37 @@ def test_the_midpoint_of_two_codes_is_decoded():
 def test_shares_are_beta_distributed(alpha):
     x, y = torch.tensor([[0.0], [1.0]]).double(), torch.tensor([0, 0])
     found = mixup(x, y, count=4000, alpha=alpha, within_class=True, generator=seeded())
-    # Half of the pairs are an image with itself; between the two, x is λ or 1 - λ.
-    mixed = found.x[(found.x > 0) & (found.x < 1)].numpy()
-    assert kstest(mixed, "beta", (alpha, alpha)).pvalue > 0.001
+    # Between the two images x is λ or 1 - λ, which have the same distribution.
+    assert kstest(found.x[:, 0].numpy(), "beta", (alpha, alpha)).pvalue > 0.001
+
+
+@pytest.mark.parametrize("within_class", [True, False])
+def test_every_pair_of_different_images_is_as_likely(within_class):
+    """Images as one-hot rows: which two were mixed shows in the result."""
+    y = torch.tensor([0, 1, 0, 2, 0, 1, 2, 0])
+    count = 40_000
+    found = mixup(
+        torch.eye(8).double(), y, count=count, within_class=within_class, generator=seeded()
+    )
+    mixtures = found.x[:count]
+    assert ((mixtures > 0).sum(1) == 2).all()  # two images, never one twice
+    pairs = (mixtures > 0).double().T @ (mixtures > 0).double()  # how often i was mixed with j
+    share = (pairs / count).triu(1)
+    if within_class:  # first any image, then any other of its class
+        sizes = y.bincount()[y]
+        wanted = 2 / 8 * (y[:, None] == y) / (sizes - 1)
+    else:
+        wanted = torch.full((8, 8), 2 / (8 * 7))
+    wanted = wanted.double().triu(1)
+    error = (wanted * (1 - wanted) / count).sqrt()
+    assert ((share - wanted).abs() <= 4 * error).all()
+
+
+def test_an_image_alone_in_its_class_has_no_partner():
+    x, y = torch.rand(3, 4), torch.tensor([0, 1, 1])
+    with pytest.raises(ValueError, match="a class with a single image"):
+        mixup(x, y, count=2, within_class=True, generator=seeded())
+    assert len(mixup(x, y, count=2, generator=seeded()).x) == 4
 
 
 def test_partners_are_of_the_class_where_they_should_be(labelled):
@@ -285,7 +300,7 @@ def test_the_course_s_models_are_taken(bottleneck):
     data = vq.load_digits()
     x, y = data.x_train[:20], data.y_train[:20]
     plain = vq.VQVAE(64, 16, 4, 2, bottleneck=bottleneck).eval()
-    conditional = vq.VQVAE(64, 16, 4, 2, bottleneck=bottleneck, n_classes=10).eval()
+    conditional = vq.VQVAE(64, 16, 4, 2, bottleneck=bottleneck, condition=Labels(10)).eval()
     for found, rows in (
         (sample_labelled(conditional, 3, generator=seeded()), 30),
         (posterior_samples(conditional, x, y, copies=2, generator=seeded()), 40),
@@ -303,8 +318,8 @@ def test_the_course_s_models_are_taken(bottleneck):
 @pytest.mark.parametrize("w", [0.0, 0.3, 1.0])
 def test_a_mixture_has_the_mixed_risk(labelled, w):
     x, y = labelled
-    real = Labelled.of(x, y)
-    made = Labelled(torch.randn(40, D).double(), torch.arange(40) % 2, torch.rand(40).double())
+    real = LabelledData.of(x, y)
+    made = LabelledData(torch.randn(40, D).double(), torch.arange(40) % 2, torch.rand(40).double())
     both = mixture(real, made, w)
     loss = lambda part: (part.x.sum(1) - part.y).square()  # noqa: E731
     mean = lambda part: (part.weight * loss(part)).sum() / part.weight.sum()  # noqa: E731
@@ -314,15 +329,15 @@ def test_a_mixture_has_the_mixed_risk(labelled, w):
 
 
 def test_a_share_out_of_range_is_named(labelled):
-    real = Labelled.of(*labelled)
-    with pytest.raises(ValueError, match=r"w=1.5: expected a number from 0 to 1"):
+    real = LabelledData.of(*labelled)
+    with pytest.raises(ValueError, match=r"w=1.5: expected a finite number"):
         mixture(real, real, 1.5)
 
 
 def test_accuracy_is_scikit_learn_s_and_the_classifier_stays_unfitted():
     data = vq.load_digits()
     rows = few_labels(data.y_train, 5, seed=0)
-    train = Labelled(data.x_train[rows], data.y_train[rows], torch.rand(50, generator=seeded()))
+    train = LabelledData(data.x_train[rows], data.y_train[rows], torch.rand(50, generator=seeded()))
     classifier = LogisticRegression(max_iter=500)
     found = accuracy(classifier, train, data.x_test, data.y_test)
     own = LogisticRegression(max_iter=500).fit(
@@ -330,14 +345,14 @@ def test_accuracy_is_scikit_learn_s_and_the_classifier_stays_unfitted():
     )
     assert found == (own.predict(data.x_test.numpy()) == data.y_test.numpy()).mean()
     assert not hasattr(classifier, "classes_")
-    unweighted = accuracy(classifier, Labelled.of(*train[:2]), data.x_test, data.y_test)
+    unweighted = accuracy(classifier, LabelledData.of(*train[:2]), data.x_test, data.y_test)
     assert unweighted != found
 
 
 def test_models_are_used_in_evaluation_mode_and_given_back(labelled):
     """In training mode dropout would draw from elsewhere, and batch norm would learn."""
     torch.manual_seed(0)
-    model = vq.mlp_vae(D, 8, 2, vq.Gaussian(), n_classes=CLASSES).double()
+    model = vq.mlp_vae(D, 8, 2, vq.Gaussian(), condition=Labels(CLASSES)).double()
     model.encoder.trunk = nn.Sequential(
         model.encoder.trunk, nn.BatchNorm1d(8).double(), nn.Dropout()
     )
@@ -354,6 +369,6 @@ def test_models_are_used_in_evaluation_mode_and_given_back(labelled):
 
 
 def test_a_model_that_is_conditioned_on_numbers_is_refused(labelled):
-    model = vq.mlp_vae(D, 8, 2, vq.Gaussian(), condition_dim=2).double()
-    with pytest.raises(ValueError, match="model has condition_dim=2"):
+    model = vq.mlp_vae(D, 8, 2, vq.Gaussian(), condition=Numbers(2)).double()
+    with pytest.raises(ValueError, match=r"model has the condition Numbers\(dim=2\)"):
         posterior_samples(model, *labelled, generator=seeded())

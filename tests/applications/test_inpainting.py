@@ -1,17 +1,17 @@
 """Inpainting against the exact conditional of a linear model, and scores against their meaning."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.integrate import cumulative_trapezoid
+from scipy.stats import kstest
 
 import vqvae_lib as vq
 from tests.applications.linear import LATENT, D, generator, linear_model
-from vqvae_lib.applications.inpainting import (
-    energy_score,
-    hidden_rmse,
-    inpaint,
-    neighbour_fills,
-)
+from vqvae_lib.applications.holes import energy_score, hidden_rmse, neighbour_fills
+from vqvae_lib.applications.inpainting import inpaint
 from vqvae_lib.applications.super_resolution import super_resolve
+from vqvae_lib.conditions import Labels
 
 SEEN = torch.tensor([1, 1, 0, 0, 1, 0]).bool()
 METHODS = ("langevin", "metropolis", "importance")
@@ -34,7 +34,7 @@ def test_draws_have_the_exact_mean_and_covariance(method, images):
     assert found.z.shape == (4000, 3, LATENT)
     deviation = covariance.diagonal().sqrt()[~SEEN]
     # 4000 draws: a standard error of 1.6 % of a standard deviation; importance weights cost more.
-    assert ((found.mean - mean)[:, ~SEEN].abs() < 0.06 * deviation).all()
+    assert ((found.draws.mean(0) - mean)[:, ~SEEN].abs() < 0.06 * deviation).all()
     for image in range(3):
         drawn = torch.cov(found.draws[:, image, ~SEEN].T)
         assert (drawn - covariance[~SEEN][:, ~SEEN]).abs().max() < 0.15
@@ -42,13 +42,44 @@ def test_draws_have_the_exact_mean_and_covariance(method, images):
 
 def test_the_mean_of_each_code_leaves_the_noise_out(images):
     model, full = linear_model()
-    found = inpaint(model, images, SEEN, draws=4000, steps=100, mean=True, generator=generator())
+    found = inpaint(model, images, SEEN, draws=4000, steps=100, generator=generator())
     given = full.inpaint(images, SEEN)
     mean, covariance = given.mean, given.covariance
-    assert ((found.mean - mean)[:, ~SEEN].abs() < 0.1).all()
-    variance = found.draws.var(0)[:, ~SEEN]  # what is left is the code's
+    assert ((found.means.mean(0) - mean)[:, ~SEEN].abs() < 0.1).all()
+    variance = found.means.var(0)[:, ~SEEN]  # what is left is the code's
     wanted = covariance.diagonal()[~SEEN] - 0.3
     assert torch.allclose(variance, wanted.expand_as(variance), atol=0.12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_codes_on_two_humps_follow_their_density(method):
+    """A decoder that folds the code: p(z | seen) has two humps, and is integrated on a grid."""
+
+    class Fold(torch.nn.Module):
+        def forward(self, z):
+            return torch.cat([z.square() + 0.3 * z, z], dim=1)
+
+    class Guess(torch.nn.Module):  # follows the hidden pixel, too wide, and never right
+        d = 1
+
+        def forward(self, x):
+            mu = 0.5 * x[:, 1:] + 0.2
+            return mu, torch.zeros_like(mu)
+
+    model = vq.VAE(Guess(), Fold(), vq.Gaussian(0.5)).double()
+    x, first_seen = torch.tensor([[1.5, torch.nan]]).double(), torch.tensor([True, False])
+    n = 8000
+    found = inpaint(model, x, first_seen, method=method, draws=n, steps=100, generator=generator())
+    grid = np.linspace(-8, 8, 20_001)
+    density = np.exp(-(grid**2) / 2 - (1.5 - grid**2 - 0.3 * grid) ** 2 / (2 * 0.5))
+    cdf = cumulative_trapezoid(density, grid, initial=0)
+    density, cdf = density / cdf[-1], cdf / cdf[-1]
+    mean = np.trapezoid(grid * density, grid)
+    variance = np.trapezoid((grid - mean) ** 2 * density, grid)
+    z, hidden = found.z[:, 0, 0].numpy(), found.draws[:, 0, 1].numpy()
+    assert kstest(z, lambda value: np.interp(value, grid, cdf)).pvalue > 1e-4
+    assert abs(hidden.mean() - mean) < 4 * ((variance + 0.5) / n) ** 0.5
+    assert abs(hidden.var() / (variance + 0.5) - 1) < 4 * (2 / n) ** 0.5
 
 
 def test_seen_pixels_are_kept_and_hidden_ones_not_looked_at(images):
@@ -62,8 +93,8 @@ def test_seen_pixels_are_kept_and_hidden_ones_not_looked_at(images):
         assert found.draws.isfinite().all()
         again = inpaint(model, images, SEEN, generator=generator(), **options)
         assert torch.equal(found.draws, again.draws), "hidden values were used"
-        assert found.moved.shape == (3,)
-        assert ((found.moved > 0) & (found.moved <= 1)).all()
+        assert found.efficiency.shape == (3,)
+        assert ((found.efficiency > 0) & (found.efficiency <= 1)).all()
 
 
 def test_pseudo_gibbs_lacks_the_test_and_is_off_where_the_encoder_is(images):
@@ -111,7 +142,7 @@ def test_a_mask_for_each_image_and_the_same_for_all_agree(images):
 
 def test_a_hybrid_model_with_labels_and_counts():
     torch.manual_seed(0)
-    model = vq.VQVAE(64, 16, 4, 2, likelihood=vq.Binomial(16), n_classes=10).train()
+    model = vq.VQVAE(64, 16, 4, 2, likelihood=vq.Binomial(16), condition=Labels(10)).train()
     x = vq.load_digits().x_test[:3]
     seen = torch.rand(3, 64, generator=generator()) < 0.5
     y = torch.tensor([1, 2, 3])
@@ -158,12 +189,12 @@ def test_the_energy_score_punishes_too_little_and_too_much_scatter():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"method": "gibbs"}, "method='gibbs': expected one of langevin"),
+        ({"method": "gibbs"}, "method='gibbs': expected one of 'langevin'"),
         ({"steps": 1}, "steps=1: expected a whole number of at least 2"),
         ({"draws": 0}, "draws=0: expected"),
-        ({"observed": SEEN.float()}, r"observed is \(6,\) of torch.float32: expected"),
-        ({"observed": SEEN[:4]}, r"observed is \(4,\) of torch.bool: expected"),
-        ({"x": torch.full((2, D), torch.nan)}, "nan or inf where observed is True"),
+        ({"observed": SEEN[:4]}, r"observed has shape \(4,\): expected \(6,\)"),
+        ({"observed": SEEN.expand(3, D)}, r"observed has shape \(3, 6\): expected \(2, 6\)"),
+        ({"x": torch.full((2, D), torch.nan)}, "expected finite numbers where observed is True"),
         ({"x": torch.zeros(D)}, r"x has shape \(6,\): expected \(B, D\)"),
     ],
 )
@@ -171,20 +202,23 @@ def test_bad_input_is_named(change, message):
     model, _ = linear_model()
     arguments = {"x": torch.zeros(2, D).double(), "observed": SEEN, "draws": 2, "steps": 4} | change
     with pytest.raises(ValueError, match=message):
-        inpaint(
-            model, arguments.pop("x"), arguments.pop("observed"), generator=generator(), **arguments
-        )
+        inpaint(model, generator=generator(), **arguments)
+
+
+def test_a_mask_of_numbers_is_named():
+    with pytest.raises(TypeError, match=r"observed has dtype torch.float32: expected torch.bool"):
+        inpaint(linear_model()[0], torch.zeros(2, D).double(), SEEN.float(), generator=generator())
 
 
 def test_scores_refuse_what_does_not_fit():
     x, seen = torch.zeros(2, 3), torch.tensor([True, False, True])
-    with pytest.raises(ValueError, match="hides nothing in an image"):
+    with pytest.raises(ValueError, match="hides nothing in one of the images"):
         hidden_rmse(x, x, torch.ones(3, dtype=torch.bool))
-    with pytest.raises(ValueError, match=r"filled has shape \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"fill has shape \(2, 2\): expected \(2, 3\)"):
         hidden_rmse(x, x[:, :2], seen)
-    with pytest.raises(ValueError, match="S of 2 or more"):
+    with pytest.raises(ValueError, match="expected at least 2 rows"):
         energy_score(x, x[None], seen)
-    with pytest.raises(ValueError, match="neighbours=3: expected 1 to 2"):
+    with pytest.raises(ValueError, match="neighbours=3: expected a whole number from 1 to 2"):
         neighbour_fills(x, seen, x, neighbours=3)
     with pytest.raises(ValueError, match="x_train has shape"):
         neighbour_fills(x, seen, x[:, :2])
@@ -192,9 +226,7 @@ def test_scores_refuse_what_does_not_fit():
 
 def test_a_model_of_other_data_is_named():
     model = vq.VQVAE(16, 8, 4, 2)
-    with pytest.raises(ValueError, match=r"x has shape \(3, 25\): expected \(..., 16\)"):
+    with pytest.raises(ValueError, match=r"x has shape \(3, 25\): expected \(N, 16\)"):
         inpaint(model, torch.rand(3, 25), torch.ones(25).bool(), generator=generator())
-    with pytest.raises(
-        ValueError, match=r"x leads to torch\.float64 on cpu, the model has torch\.f"
-    ):
+    with pytest.raises(ValueError, match=r"x is torch\.float64 on cpu: expected torch\.float32"):
         inpaint(model, torch.rand(3, 16).double(), torch.ones(16).bool(), generator=generator())

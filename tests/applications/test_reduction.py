@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 import vqvae_lib as vq
-from vqvae_lib.applications.reduction import Reducer, beside_pca, chain, codes_of, lda, score
+from vqvae_lib.applications.reduction import LDA, Reducer, chain, codes_of, score
 
 DATA = vq.load_digits()
 X, Y = DATA.x_train[:400], DATA.y_train[:400]
@@ -28,16 +28,16 @@ def model(bottleneck="quantum", **options):
 
 def linear_vae(d=3):
     """A VAE that is probabilistic PCA, with its exact posterior mean: all is known about it."""
-    fitted = vq.ppca(X.double(), d)
-    W, s2 = fitted.W, fitted.variance
+    fitted = vq.ProbabilisticPCA.fit(X.double(), d)
+    W, s2 = fitted.W, fitted.noise_variance
     M = W.T @ W + s2 * torch.eye(d, dtype=torch.float64)
     vae = vq.VAE(
         vq.GaussianEncoder(torch.nn.Identity(), 64, d), torch.nn.Linear(d, 64), vq.Gaussian(s2)
     ).double()
     with torch.no_grad():
         A = torch.linalg.solve(M, W.T)  # (d, D)
-        vae.encoder.mu[0].weight.copy_(A)
-        vae.encoder.mu[0].bias.copy_(-A @ fitted.mean)
+        vae.encoder.mu.weight.copy_(A)
+        vae.encoder.mu.bias.copy_(-A @ fitted.mean)
         vae.decoder.weight.copy_(W)
         vae.decoder.bias.copy_(fitted.mean)
     return vae, fitted
@@ -46,7 +46,7 @@ def linear_vae(d=3):
 def test_codes_of_a_linear_vae_are_those_of_probabilistic_pca():
     vae, fitted = linear_vae()
     z = codes_of(vae).encode(X_NEW.double())
-    torch.testing.assert_close(z, fitted.posterior(X_NEW.double())[0], rtol=0, atol=1e-9)
+    torch.testing.assert_close(z, fitted.posterior(X_NEW.double()).mean, rtol=0, atol=1e-9)
     # They span PCA's subspace: least squares from the one to the other leaves nothing.
     scores = PCA(3).fit(X.double().numpy()).transform(X_NEW.double().numpy())
     fit = np.linalg.lstsq(scores, z.numpy(), rcond=None)[0]
@@ -94,10 +94,13 @@ def test_modes_and_gradients_are_left_alone_and_many_rows_are_cut():
 def test_lda_is_scikit_learn_s(shrinkage):
     solver = "svd" if shrinkage is None else "eigen"
     theirs = LinearDiscriminantAnalysis(solver=solver, shrinkage=shrinkage, n_components=3)
-    expected = theirs.fit(X.double().numpy(), Y.numpy()).transform(X_NEW.double().numpy())
-    found = lda(X, Y, 3, shrinkage=shrinkage)
-    np.testing.assert_allclose(found.encode(X_NEW), expected, rtol=1e-4, atol=1e-4)
-    assert found.decode is None
+    theirs.fit(X.double().numpy(), Y.numpy())
+    x, x_new = X.double().numpy(), X_NEW.double().numpy()
+    # Its eigen solver does not subtract the mean.
+    expected = theirs.transform(x_new) - theirs.transform(x).mean(0)
+    fitted = LDA.fit(X, Y, 3, shrinkage=shrinkage)
+    np.testing.assert_allclose(fitted.encode(X_NEW), expected, rtol=1e-4, atol=1e-4)
+    assert fitted.encode(X_NEW).dtype == torch.float32
 
 
 def test_for_two_classes_lda_is_fisher_s_direction():
@@ -106,14 +109,14 @@ def test_for_two_classes_lda_is_fisher_s_direction():
     three, eight = x[y == 3], x[y == 8]
     S = sum((part - part.mean(0)).T @ (part - part.mean(0)) for part in (three, eight))
     w = torch.linalg.solve(S, eight.mean(0) - three.mean(0))
-    found = lda(x, y, 1).encode(x)[:, 0]
+    found = LDA.fit(x, y, 1).encode(x)[:, 0]
     assert np.corrcoef(found, x @ w)[0, 1] ** 2 == pytest.approx(1, abs=1e-9)
 
 
 def test_a_chain_of_two_pcas_is_one():
-    first = vq.pca(X.double(), 20)
-    both = chain(first, vq.pca(first.encode(X.double()), 5))
-    alone = vq.pca(X.double(), 5)
+    first = vq.PCA.fit(X.double(), 20)
+    both = chain(first, vq.PCA.fit(first.encode(X.double()), 5))
+    alone = vq.PCA.fit(X.double(), 5)
     x = X_NEW.double()
     torch.testing.assert_close(both.encode(x).abs(), alone.encode(x).abs(), rtol=0, atol=1e-9)
     torch.testing.assert_close(
@@ -122,11 +125,11 @@ def test_a_chain_of_two_pcas_is_one():
 
 
 def test_a_chain_goes_back_only_if_both_do():
-    pre = vq.pca(X, 10)
+    pre = vq.PCA.fit(X, 10)
     torch.manual_seed(0)
     behind = codes_of(vq.VQVAE(10, 8, 4, 2))
     assert chain(pre, behind).decode(torch.zeros(3, 4)).shape == (3, 64)
-    post = chain(behind, lda(behind.encode(pre.encode(X)), Y, 2))
+    post = chain(behind, LDA.fit(behind.encode(pre.encode(X)), Y, 2))
     assert post.decode is None
     assert chain(pre, post).encode(X_NEW).shape == (120, 2)
 
@@ -134,7 +137,7 @@ def test_a_chain_goes_back_only_if_both_do():
 def test_scores_are_scikit_learn_s():
     fitted = PCA(6).fit(X.double().numpy())
     z, z_new = (torch.from_numpy(fitted.transform(part.double().numpy())) for part in (X, X_NEW))
-    found = score(vq.pca(X.double(), 6), X.double(), Y, X_NEW.double(), Y_NEW)
+    found = score(vq.PCA.fit(X.double(), 6), X.double(), Y, X_NEW.double(), Y_NEW)
     back = fitted.inverse_transform(z_new.numpy())
     assert found.d == 6
     assert found.error == pytest.approx(((back - X_NEW.numpy()) ** 2).mean(), rel=1e-6)
@@ -148,27 +151,22 @@ def test_scores_are_scikit_learn_s():
 
 
 def test_without_a_way_back_there_is_no_error():
-    assert math.isnan(score(lda(X, Y, 2), *PARTS).error)
-
-
-def test_beside_pca_of_equal_size():
-    vae, _ = linear_vae()
-    parts = [part.double() if part.is_floating_point() else part for part in PARTS]
-    found = beside_pca(codes_of(vae), *parts)
-    assert found["PCA"] == score(vq.pca(parts[0], 3), *parts)
-    # pPCA shrinks its codes a little, so PCA's error is a floor and is nearly reached.
-    assert found["PCA"].error < found["reducer"].error < 1.2 * found["PCA"].error
+    assert math.isnan(score(LDA.fit(X, Y, 2), *PARTS).error)
 
 
 @pytest.mark.parametrize(
     ("make", "error", "said"),
     [
         (lambda: codes_of(torch.nn.Linear(2, 2)), TypeError, "model is a Linear: expected a VAE"),
-        (lambda: codes_of(model(n_classes=3)), ValueError, "model is conditional"),
+        (
+            lambda: codes_of(model(condition=vq.Labels(3))),
+            ValueError,
+            r"model has the condition Labels\(n_classes=3\)",
+        ),
         (lambda: codes_of(model(), "z"), ValueError, "which='z': expected one of"),
-        (lambda: lda(X, Y, 10), ValueError, "d=10: expected 1 to 9, because 10 classes"),
-        (lambda: lda(X[:, :2], Y, 3), ValueError, "expected 1 to 2"),
-        (lambda: lda(X, Y[:5], 1), ValueError, r"y \(5,\): expected"),
+        (lambda: LDA.fit(X, Y, 10), ValueError, "d=10: expected a whole number from 1 to 9"),
+        (lambda: LDA.fit(X[:, :2], Y, 3), ValueError, "from 1 to 2"),
+        (lambda: LDA.fit(X, Y[:5], 1), ValueError, r"y \(5,\): expected"),
     ],
 )
 def test_what_does_not_fit_is_named(make, error, said):

@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch.distributions import Normal, kl_divergence
+from torch import nn
+from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 import vqvae_lib as vq
-from vqvae_lib.applications.style import STYLES, StylePairs, in_styles, transfer_style
+from vqvae_lib.applications.style import STYLES, StylePairs, apply_styles, transfer_style
+from vqvae_lib.conditions import Labels
 
 
 def generator(seed=0):
@@ -17,7 +19,7 @@ def generator(seed=0):
 
 def test_each_style_against_numpy():
     x = torch.rand(4, 35, generator=generator())
-    found = in_styles(x, torch.arange(4), (5, 7)).reshape(4, 5, 7).numpy()
+    found = apply_styles(x, torch.arange(4), (5, 7)).reshape(4, 5, 7).numpy()
     images = x.reshape(4, 5, 7).numpy()
     assert list(STYLES) == ["plain", "bold", "slanted", "inverted"]
     assert np.array_equal(found[0], images[0])
@@ -30,7 +32,7 @@ def test_each_style_against_numpy():
 def test_slanting_leans_to_the_right_and_keeps_the_middle_row():
     bar = torch.zeros(1, 9, 9)
     bar[:, :, 4] = 1.0
-    leaning = in_styles(bar.flatten(1), torch.tensor([2]), (9, 9)).reshape(9, 9)
+    leaning = apply_styles(bar.flatten(1), torch.tensor([2]), (9, 9)).reshape(9, 9)
     centre = (leaning * torch.arange(9.0)).sum(1) / leaning.sum(1)  # of each row
     assert centre[4] == pytest.approx(4.0, abs=1e-4)
     assert (centre.diff() < -0.4).all()  # further left, row by row downwards
@@ -38,7 +40,7 @@ def test_slanting_leans_to_the_right_and_keeps_the_middle_row():
 
 def test_transfer_decodes_the_same_code_with_the_other_label():
     torch.manual_seed(0)
-    model = vq.VQVAE(16, 8, 4, 2, n_classes=3)
+    model = vq.VQVAE(16, 8, 4, 2, condition=Labels(3))
     x, style, to = torch.rand(5, 16), torch.tensor([0, 1, 2, 0, 1]), torch.tensor([1, 1, 0, 2, 2])
     found = transfer_style(model, x, style, to)
     with torch.no_grad():
@@ -51,14 +53,14 @@ def test_transfer_decodes_the_same_code_with_the_other_label():
 
 def test_the_loss_of_pairs_is_the_elbo_where_nothing_changes():
     torch.manual_seed(0)
-    model = vq.VQVAE(64, 16, 4, 2, n_classes=4)
+    model = vq.VQVAE(64, 16, 4, 2, condition=Labels(4))
     pairs = StylePairs(model)
     x = vq.load_digits().x_train[:20]
     style = torch.arange(20) % 4
     both, labels = pairs.data(x, style, style, (8, 8))
     found = pairs.loss(both, labels, generator=generator(3))
     torch.manual_seed(0)
-    wanted = model.loss(in_styles(x, style, (8, 8)), style, generator=generator(3))
+    wanted = model.loss(apply_styles(x, style, (8, 8)), style, generator=generator(3))
     # The usual loss draws K = 1 codes in a tensor with an axis for K: the same numbers.
     for name in ("loss", "reconstruction", "kl"):
         assert torch.allclose(found[name], wanted[name])
@@ -70,34 +72,34 @@ def test_pairs_teach_what_single_images_cannot():
     x, style = data.x_train[:600], torch.arange(600) % 2 * 3  # plain and inverted
     to = 3 - style
     torch.manual_seed(0)
-    model = vq.VQVAE(64, 64, 8, 4, bottleneck="none", n_classes=4)
+    model = vq.VQVAE(64, 64, 8, 4, bottleneck="none", condition=Labels(4))
     pairs = StylePairs(model)
     vq.fit(pairs, *pairs.data(x, style, to, (8, 8)), epochs=40, batch_size=128, lr=8e-3)
     model.eval()
     x_test, style = data.x_test[:100], torch.arange(100) % 2 * 3
-    made = transfer_style(model, in_styles(x_test, style, (8, 8)), style, 3 - style)
-    error = (made - in_styles(x_test, 3 - style, (8, 8))).square().mean().sqrt()
+    made = transfer_style(model, apply_styles(x_test, style, (8, 8)), style, 3 - style)
+    error = (made - apply_styles(x_test, 3 - style, (8, 8))).square().mean().sqrt()
     assert error < 0.22  # filling with the style's mean image gives 0.27
 
 
 def test_bad_input_is_named():
     x = torch.zeros(2, 64)
     with pytest.raises(ValueError, match=r"x has shape \(2, 64\): expected \(N, 56\)"):
-        in_styles(x, torch.zeros(2, dtype=torch.int64), (8, 7))
-    with pytest.raises(ValueError, match="style runs from 0 to 4: expected 0 to 3, for plain"):
-        in_styles(x, torch.tensor([0, 4]), (8, 8))
-    with pytest.raises(ValueError, match="style is"):
-        in_styles(x, torch.zeros(2), (8, 8))
-    with pytest.raises(ValueError, match="neither n_classes nor condition_dim"):
+        apply_styles(x, torch.zeros(2, dtype=torch.int64), (8, 7))
+    with pytest.raises(ValueError, match=r"style\[1\] is 4: expected 0 to 3, for plain"):
+        apply_styles(x, torch.tensor([0, 4]), (8, 8))
+    with pytest.raises(TypeError, match=r"style has dtype torch\.float32"):
+        apply_styles(x, torch.zeros(2), (8, 8))
+    with pytest.raises(ValueError, match="model has no condition"):
         transfer_style(vq.VQVAE(64, 8, 4, 2), x, torch.tensor([0]), torch.tensor([0]))
-    with pytest.raises(ValueError, match="model has no n_classes"):
+    with pytest.raises(ValueError, match=r"model has the condition NoCondition\(\)"):
         StylePairs(vq.VQVAE(64, 8, 4, 2))
 
 
 @pytest.mark.parametrize(("beta", "K", "weight"), [(3.0, 1, 1.0), (1.0, 4, 1.0), (2.0, 1, 0.25)])
 def test_the_loss_of_pairs_is_its_formula_whatever_the_model_s_settings(beta, K, weight):
     torch.manual_seed(0)
-    model = vq.VQVAE(16, 8, 4, 2, n_classes=4, beta=beta, K=K, likelihood=vq.Gaussian(0.3))
+    model = vq.VQVAE(16, 8, 4, 2, condition=Labels(4), beta=beta, K=K, likelihood=vq.Gaussian(0.3))
     model.kl_weight = weight
     style, to = torch.tensor([0, 0, 1, 1, 2, 3]), torch.tensor([1, 3, 1, 0, 3, 2])
     pairs = StylePairs(model)
@@ -112,12 +114,61 @@ def test_the_loss_of_pairs_is_its_formula_whatever_the_model_s_settings(beta, K,
         bound = log_px[0] - beta * weight * kl_divergence(q, p).sum(1)
     else:
         log_ratio = (p.log_prob(z) - q.log_prob(z)).sum(2)  # (K, B)
-        bound = (log_px + beta * weight * log_ratio).logsumexp(0) - math.log(K)
+        bound = (log_px + log_ratio).logsumexp(0) - math.log(K)
     assert found.item() == pytest.approx(-bound.mean().item(), rel=1e-5)
 
 
+class LinearStyles(nn.Module):
+    """p(x | z, y) = N(W z + c_y, 0.3), for two styles that are each other's negatives.
+
+    As an encoder it knows that the partner of x in the other style is 1 - x, and answers with the
+    partner's exact posterior.
+    """
+
+    d = 2
+
+    def __init__(self):
+        super().__init__()
+        self.W = torch.linalg.qr(torch.randn(5, 2, generator=generator(1)).double()).Q * 1.5
+        self.offsets = torch.randn(2, 5, generator=generator(2)).double()  # one per style
+
+    def forward(self, rows):
+        x, style = rows[:, :5], rows[:, 5:]
+        partner = 1 - x - style.flip(1) @ self.offsets
+        variance = 1 / (1 + 1.5**2 / 0.3)  # the same for both, as W has orthogonal columns
+        mu = variance * partner @ self.W / 0.3
+        return mu, torch.full_like(mu, math.log(variance))
+
+    def decode(self, rows):
+        return rows[:, :2] @ self.W.T + rows[:, 2:] @ self.offsets
+
+
+@pytest.mark.parametrize("K", [1, 3])
+def test_the_bound_of_pairs_is_tight_where_q_is_the_partner_s_posterior(K):
+    """Then it is log p(x' | target), a Gaussian density: a KL left out, halved or doubled shows."""
+    styles = LinearStyles()
+    decoder = nn.Module()
+    decoder.forward = styles.decode
+    model = vq.VAE(styles, decoder, vq.Gaussian(0.3), condition=Labels(2), K=K).double()
+    x, y = torch.randn(5, generator=generator(3)).double(), torch.tensor([[0, 1]])
+    covariance = styles.W @ styles.W.T + 0.3 * torch.eye(5).double()
+    exact = MultivariateNormal(styles.offsets[1], covariance).log_prob(1 - x)
+    both = torch.cat([x, 1 - x]).expand(200, -1)
+    losses = torch.stack(
+        [
+            StylePairs(model).loss(both, y.expand(200, -1), generator=generator(seed))["loss"]
+            for seed in range(20)
+        ]
+    )
+    error = 4 * losses.std() / 20**0.5
+    assert error < 0.2  # nats; the KL has about three
+    assert abs(losses.mean() + exact) < error + 1e-6
+    if K > 1:  # every importance weight is p(x')
+        assert (losses + exact).abs().max() < 1e-5
+
+
 def test_pairs_are_held_to_the_likelihood_s_data():
-    model = vq.VQVAE(16, 8, 4, 2, n_classes=4, likelihood=vq.Bernoulli())
+    model = vq.VQVAE(16, 8, 4, 2, condition=Labels(4), likelihood=vq.Bernoulli())
     style = torch.tensor([0, 1])
     pairs = StylePairs(model)
     with pytest.raises(ValueError, match="expected 0 or 1"):

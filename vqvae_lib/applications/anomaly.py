@@ -1,28 +1,30 @@
-"""Anomaly detection with any trained model: scores that are larger, the stranger a sample is.
+"""Anomaly detection with any trained model: scores that are larger the stranger a sample is.
 
-The obvious score, minus the log-likelihood, has a known failure. Under a model of complicated data
-*simple* data are often more likely than those that it was trained on (Nalisnick et al. 2019,
-arXiv:1810.09136): a flat image beats every texture. Likelihood is a density, and the densest place
-of a distribution need not be where its samples lie. Two remedies are here, each with a blind spot:
-`typicality` also reports what is *too* likely, and `likelihood_ratio` takes from the likelihood
-what a simple background model knows already.
+The obvious score, minus the log-likelihood, fails in a known way. Under a model of complicated data
+*simple* data are often more likely than the data it was trained on (Nalisnick et al. 2019,
+arXiv:1810.09136): a flat image beats every texture. The likelihood is a density, and the densest
+place of a distribution need not be where its samples lie. Two remedies are here, each with a blind
+spot: `typicality` also flags what is *too* likely, and `likelihood_ratio` subtracts what a simple
+background model knows already.
 
-Every score is a tensor (N,). `auc` says how well one tells two sets apart.
+Every score has shape (N,). `auc` tells how well a score separates two sets.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from inspect import signature
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from vqvae_lib._checks import check_number, check_same_length, check_tensor, raise_if_any
 from vqvae_lib._evaluating import evaluating
+from vqvae_lib.bounds import gaussian_log_prob
+from vqvae_lib.vae import VAE
 
 __all__ = [
+    "Density",
     "PixelGaussian",
     "auc",
     "likelihood_ratio",
@@ -31,24 +33,28 @@ __all__ = [
     "typicality",
 ]
 
-_LOG_2PI = math.log(2 * math.pi)
+
+class Density(Protocol):
+    """Anything that knows log p(x) exactly: `PixelGaussian` or `vqvae_lib.ProbabilisticPCA`."""
+
+    def log_likelihood(self, x: Tensor) -> Tensor:
+        """Log p(x) in nats: ``(N, D) -> (N,)``."""
+        ...
 
 
 def negative_log_likelihood(
-    model: Any, x: Tensor, *, K: int = 20, generator: torch.Generator | None = None
+    model: VAE | Density, x: Tensor, *, K: int = 20, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Minus log p(x), by the model.
+    """Minus log p(x) under a model.
 
     Parameters
     ----------
     model
-        A `VAE` or `VQVAE`, or anything with ``log_likelihood(x, K=K, generator=generator)`` giving
-        (N,). One that knows log p(x) exactly takes x alone, such as `PPCA`.
-        A model's parts are used in evaluation mode and given back as they were.
+        A `VAE` or `VQVAE`, or a model that knows log p(x) exactly.
     x
         Data, shape (N, D).
     K
-        Importance samples: what a VAE gives is an upper bound, which falls towards the true value
+        Importance samples of a VAE. Its score is an upper bound, which falls towards the true value
         as K grows.
     generator
         Draws them.
@@ -63,125 +69,103 @@ def negative_log_likelihood(
     TypeError
         If the model has no ``log_likelihood``.
     ValueError
-        If a value is nan, or the model gives another shape.
+        If the model gives another shape, or nan.
     """
     if not callable(getattr(model, "log_likelihood", None)):
         raise TypeError(
             f"model is a {type(model).__name__} without log_likelihood: expected a trained VAE, "
-            "or a model that gives log p(x)"
+            "or a model that knows log p(x)"
         )
-    takes = signature(model.log_likelihood).parameters
-    drawing = {"K": K, "generator": generator} if {"K", "generator"} <= set(takes) else {}
     with evaluating(model):
-        found = -model.log_likelihood(x, **drawing)
-    if found.shape != x.shape[:1] or found.isnan().any():
-        raise ValueError(
-            f"log_likelihood gave {tuple(found.shape)}, {int(found.isnan().sum())} of them nan: "
-            f"expected {tuple(x.shape[:1])} numbers"
-        )
-    return found
+        if isinstance(model, VAE):
+            log_px = model.log_likelihood(x, K=K, generator=generator)
+        else:
+            log_px = model.log_likelihood(x)
+    check_tensor("log_likelihood(x)", log_px, (len(x),))
+    raise_if_any("log_likelihood(x)", log_px, log_px.isnan(), "a number")
+    return -log_px
 
 
-def reconstruction_error(model: Any, x: Tensor) -> Tensor:
-    """Squared error of the reconstruction, summed over the dimensions: ``(N, D) -> (N,)``.
-
-    Parameters
-    ----------
-    model
-        A `VAE` or `VQVAE`, or anything with ``reconstruct(x)``.
-    x
-        Data, shape (N, D).
-
-    Raises
-    ------
-    TypeError
-        If the model has no ``reconstruct``.
-    """
-    if not callable(getattr(model, "reconstruct", None)):
-        raise TypeError(f"model is a {type(model).__name__} without reconstruct: expected a VAE")
+def reconstruction_error(model: VAE, x: Tensor) -> Tensor:
+    """Squared error of the reconstruction, summed over the dimensions: ``(N, D) -> (N,)``."""
     with evaluating(model):
         return (x - model.reconstruct(x)).square().sum(dim=1)
 
 
 def typicality(nll: Tensor, nll_train: Tensor) -> Tensor:
-    """How far a sample's likelihood is from the usual, on either side (Nalisnick et al. 2019).
+    """How far a sample's likelihood is from the usual one, on either side (Nalisnick et al. 2019).
 
-    ``|nll - mean(nll_train)|``: samples of a distribution in many dimensions nearly all have a
-    log-density close to its mean, and what is much *more* likely is as odd as what is less. The
-    test for single samples of arXiv:1906.02994. Blind to what is odd at the usual likelihood.
+    The score is ``|nll - mean(nll_train)|``. In many dimensions nearly all samples of a
+    distribution have a log-density close to its mean, so a sample that is much *more* likely is as
+    odd as one that is less. This is the test for single samples of arXiv:1906.02994. It cannot see
+    what is odd at the usual likelihood.
 
     Parameters
     ----------
     nll
-        Of the samples in question, shape (N,).
+        Negative log-likelihoods of the samples in question, shape (N,).
     nll_train
-        Of data that are known to be normal, two or more, by the same model and K. Best of data
-        that the model was not trained on.
+        Those of normal data under the same model and K, shape (M,), M of at least 2. Data that the
+        model was not trained on are best.
 
     Returns
     -------
     torch.Tensor
         In nats, shape (N,).
     """
-    if nll.ndim != 1 or nll_train.ndim != 1 or len(nll_train) < 2:
-        raise ValueError(
-            f"nll {tuple(nll.shape)} and nll_train {tuple(nll_train.shape)}: expected (N,) and "
-            "(M,), M at least 2"
-        )
+    check_tensor("nll", nll, ("N",))
+    check_tensor("nll_train", nll_train, ("M",), least=2)
     return (nll - nll_train.mean()).abs()
 
 
 @dataclass(frozen=True, eq=False)
 class PixelGaussian:
-    """A background model: each dimension a Gaussian of its own, all independent.
+    """A background model: one Gaussian per dimension, all independent.
 
     Attributes
     ----------
     mean, variance
-        Shape (D,).
+        Of each dimension, shape (D,).
     """
 
     mean: Tensor
     variance: Tensor
 
     @classmethod
-    def fit(cls, x: Tensor, *, least: float = 1e-3) -> PixelGaussian:
+    def fit(cls, x: Tensor, *, min_variance: float = 1e-3) -> PixelGaussian:
         """Take mean and variance (with 1/N) of each dimension.
 
         Parameters
         ----------
         x
             Data, shape (N, D).
-        least
-            No variance is taken to be smaller: a pixel that never changed would make any other
-            value of it impossible.
+        min_variance
+            Floor, above 0. Without it a pixel that never changes would make every other value of it
+            impossible.
         """
-        if x.ndim != 2 or 0 in x.shape or not x.isfinite().all():
-            raise ValueError(f"x has shape {tuple(x.shape)}: expected (N, D), finite, none zero")
-        if not least > 0:
-            raise ValueError(f"least={least!r}: expected a number above 0")
-        return cls(x.mean(dim=0), x.var(dim=0, correction=0).clamp(min=least))
+        check_tensor("x", x, ("N", "D"), least=1, finite=True)
+        floor = check_number("min_variance", min_variance, above=0)
+        return cls(x.mean(dim=0), x.var(dim=0, correction=0).clamp(min=floor))
 
     def log_likelihood(self, x: Tensor) -> Tensor:
-        """Evaluate log p(x) in nats: ``(N, D) -> (N,)``."""
-        squares = (x - self.mean).square() / self.variance  # (N, D)
-        return -0.5 * (squares + self.variance.log() + _LOG_2PI).sum(dim=1)
+        """Log p(x) in nats: ``(N, D) -> (N,)``."""
+        return gaussian_log_prob(x, self.mean, self.variance.log())
 
 
-def likelihood_ratio(nll: Tensor, background: Any, x: Tensor) -> Tensor:
+def likelihood_ratio(nll: Tensor, background: Density, x: Tensor) -> Tensor:
     """How much better a background model explains a sample (after Ren et al. 2019).
 
-    ``log p_background(x) - log p(x)``. What makes an image simple makes it likely under both, and
-    cancels; what is left is the structure that only the model has learned. Blind to data that the
-    background model finds even stranger, such as noise beside textures. (Ren and others take the
-    same kind of model, trained on damaged data, as a background, arXiv:1906.02845.)
+    The score is ``log p_background(x) - log p(x)``. What makes an image simple makes it likely
+    under both models and cancels; the structure that only the model has learned is left. It cannot
+    see data that the background model finds even stranger, such as noise beside textures. (Ren and
+    others train the background model on damaged data, arXiv:1906.02845.)
 
     Parameters
     ----------
     nll
-        By the model, shape (N,).
+        Negative log-likelihoods under the model, shape (N,).
     background
-        Anything with ``log_likelihood(x)``, such as `PixelGaussian`.
+        Such as `PixelGaussian`.
     x
         The same samples, shape (N, D).
 
@@ -190,8 +174,8 @@ def likelihood_ratio(nll: Tensor, background: Any, x: Tensor) -> Tensor:
     torch.Tensor
         In nats, shape (N,).
     """
-    if nll.shape != x.shape[:1]:
-        raise ValueError(f"nll {tuple(nll.shape)} and x {tuple(x.shape)}: expected (N,) and (N, D)")
+    check_tensor("nll", nll, ("N",))
+    check_same_length("nll", nll, "x", x)
     return nll + background.log_likelihood(x)
 
 
@@ -201,17 +185,18 @@ def auc(normal: Tensor, odd: Tensor) -> float:
     Parameters
     ----------
     normal, odd
-        Scores, shapes (N,) and (M,), one or more each.
+        Scores, shapes (N,) and (M,).
 
     Returns
     -------
     float
-        1: always told apart. ½: not at all. 0: always the wrong way round. Ties count half.
+        1 if the score always tells them apart, ½ if it never does, 0 if it is always the wrong way
+        round. Ties count half.
     """
-    for name, values in (("normal", normal), ("odd", odd)):
-        if values.ndim != 1 or len(values) == 0 or values.isnan().any():
-            raise ValueError(f"{name} has shape {tuple(values.shape)}: expected (N,), no nan")
+    for name, scores in (("normal", normal), ("odd", odd)):
+        check_tensor(name, scores, ("N",), least=1)
+        raise_if_any(name, scores, scores.isnan(), "a number")
     from sklearn.metrics import roc_auc_score
 
-    scores = torch.cat([normal, odd]).detach().cpu().double().numpy()
-    return float(roc_auc_score([0] * len(normal) + [1] * len(odd), scores))
+    both = torch.cat([normal, odd]).detach().cpu().double().numpy()  # (N + M,)
+    return float(roc_auc_score([0] * len(normal) + [1] * len(odd), both))

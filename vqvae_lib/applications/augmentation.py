@@ -1,7 +1,7 @@
-"""Augmentation: changed images, drawn ones, mixed ones, each with the label that it is to have.
+"""Augmentation: images moved, drawn or mixed, each with the label it should have.
 
-Everything here gives a `Labelled` sample, to be put beside the real one by `mixture`. Split the
-data first: nothing here may see a test image.
+Everything here returns `LabelledData`, to be added to the real data by `mixture`. Split the data
+first: nothing here may see a test image.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import math
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
 
-from vqvae_lib._checks import check_count
+from vqvae_lib._checks import check_count, check_flag, check_generator, check_number, check_tensor
 from vqvae_lib._evaluating import evaluating
-from vqvae_lib.applications.labelled import (
-    Labelled,
-    check_labelled,
-)
+from vqvae_lib.applications.labelled import LabelledData, check_labelled
+from vqvae_lib.conditions import Labels, NoCondition
 from vqvae_lib.vae import VAE
 
 __all__ = [
@@ -39,12 +38,12 @@ def transform_images(
     max_angle: float = 0.0,
     max_zoom: float = 0.0,
     generator: torch.Generator,
-) -> Labelled:
-    """Classical augmentation: images moved, turned and zoomed a little, with the label kept.
+) -> LabelledData:
+    """Move, turn and zoom images a little and keep their labels: classical augmentation.
 
-    That a digit stays the same digit under small changes is knowledge which the data need not
-    supply. Each number is drawn uniformly between minus and plus its maximum; between pixels the
-    image is interpolated linearly, outside of it there is background (0).
+    That a digit stays the same digit under small changes is knowledge the data need not supply.
+    Each change is drawn uniformly between minus and plus its maximum. Between pixels the image is
+    interpolated linearly; outside of it there is background (0).
 
     Parameters
     ----------
@@ -53,11 +52,11 @@ def transform_images(
     image_shape
         (H, W).
     copies
-        Changed images of each.
+        Changed versions of each image.
     max_shift
-        In pixels, in each direction; need not be whole.
+        In pixels, in each direction; need not be a whole number.
     max_angle
-        In degrees, about the centre.
+        In degrees about the centre, up to 180.
     max_zoom
         As a share of the size, below 1.
     generator
@@ -65,7 +64,7 @@ def transform_images(
 
     Returns
     -------
-    Labelled
+    LabelledData
         (copies * N, H * W): all images once, then all again.
 
     Raises
@@ -74,76 +73,65 @@ def transform_images(
         If shapes do not fit, or a maximum is out of range.
     """
     check_labelled(x, y)
-    check_count("copies", copies)
     H, W = image_shape
-    if x.shape[1] != H * W:
-        raise ValueError(f"image_shape={image_shape!r}: expected (H, W) with H * W = {x.shape[1]}")
-    for name, value, limit in (
-        ("max_shift", max_shift, math.inf),
-        ("max_angle", max_angle, 180.000001),
-        ("max_zoom", max_zoom, 1.0),
-    ):
-        if not 0 <= value < limit:
-            raise ValueError(f"{name}={value!r}: expected a number from 0 to below {limit:g}")
-    M = copies * len(x)
+    check_tensor("x", x, ("N", H * W))
+    shift = check_number("max_shift", max_shift, least=0)
+    angle = math.radians(check_number("max_angle", max_angle, least=0, most=180))
+    zoom = check_number("max_zoom", max_zoom, least=0, below=1)
+    check_generator("generator", generator)
+    M = check_count("copies", copies) * len(x)
     draw = 2 * torch.rand(M, 4, generator=generator, dtype=x.dtype, device=x.device) - 1  # (M, 4)
-    angle = math.radians(max_angle) * draw[:, 0]
     # The grid says where each new pixel is taken from: to enlarge, look nearer to the centre.
-    scale = 1 / (1 + max_zoom * draw[:, 1])
-    # In affine_grid's units the image reaches from -1 to 1 both ways, so a pixel is 2/W wide and
-    # 2/H high; a turn by pixels has to take that into account.
-    cos, sin = scale * angle.cos(), scale * angle.sin()
-    theta = torch.stack(
-        [
-            torch.stack([cos, -sin * H / W, -max_shift * draw[:, 2] * 2 / W], 1),
-            torch.stack([sin * W / H, cos, -max_shift * draw[:, 3] * 2 / H], 1),
-        ],
-        1,
-    )  # (M, 2, 3)
+    scale = 1 / (1 + zoom * draw[:, 1])  # (M,)
+    # In affine_grid's units the image reaches from -1 to 1 both ways: a pixel is 2/W wide and 2/H
+    # high, and a turn has to allow for that.
+    cos, sin = scale * (angle * draw[:, 0]).cos(), scale * (angle * draw[:, 0]).sin()
+    across = torch.stack([cos, -sin * H / W, -shift * draw[:, 2] * 2 / W], dim=1)  # (M, 3)
+    down = torch.stack([sin * W / H, cos, -shift * draw[:, 3] * 2 / H], dim=1)  # (M, 3)
+    maps = torch.stack([across, down], dim=1)  # (M, 2, 3)
     images = x.repeat(copies, 1).reshape(M, 1, H, W)  # (N, D) -> (M, 1, H, W)
-    grid = nn.functional.affine_grid(theta, [M, 1, H, W], align_corners=False)
-    moved = nn.functional.grid_sample(images, grid, align_corners=False)
-    return Labelled.of(moved.reshape(M, -1), y.repeat(copies))
+    grid = affine_grid(maps, [M, 1, H, W], align_corners=False)  # (M, H, W, 2)
+    moved_images = grid_sample(images, grid, align_corners=False)
+    return LabelledData.of(moved_images.reshape(M, -1), y.repeat(copies))
 
 
 def sample_labelled(
-    model: VAE, per_class: int, *, mean: bool = True, generator: torch.Generator
-) -> Labelled:
-    """Draw from a conditional model: for every class z ~ p(z), then x ~ p(x|z, y).
-
-    The noise goes into the decoder. A model without labels cannot do this: its samples carry none.
+    model: VAE, per_class: int, *, pixel_noise: bool = False, generator: torch.Generator
+) -> LabelledData:
+    """Draw from a conditional model: for every class z ~ p(z), then x from p(x|z, y).
 
     Parameters
     ----------
     model
-        A `VAE` or `VQVAE` with ``n_classes``.
+        A `VAE` or `VQVAE` whose condition is `Labels`. Samples of any other model carry no label.
     per_class
-        How many of each class.
-    mean
-        Give the mean of p(x|z, y), the picture without pixel noise.
+        Number of draws for each class.
+    pixel_noise
+        Draw from p(x|z, y), instead of taking its mean.
     generator
-        Draws.
+        Draws codes and noise.
 
     Returns
     -------
-    Labelled
-        (n_classes * per_class, D).
+    LabelledData
+        (n_classes * per_class, D), class after class.
 
     Raises
     ------
     ValueError
-        If the model has no labels.
+        If the model's condition is not `Labels`.
     """
-    check_count("per_class", per_class)
-    if model.n_classes is None:
+    per_class = check_count("per_class", per_class)
+    sample = model.sample if check_flag("pixel_noise", pixel_noise) else model.sample_mean
+    if not isinstance(model.condition, Labels):
         raise ValueError(
-            "model has n_classes=None, so its samples carry no label: expected a conditional "
-            "model, or use posterior_samples or latent_mixup, which keep the labels of real data"
+            f"model has the condition {model.condition}, so its samples carry no label: expected "
+            "Labels(n), or use posterior_samples or latent_mixup, which keep labels of real data"
         )
     device = next(model.parameters()).device
-    y = torch.arange(model.n_classes, device=device).repeat_interleave(per_class)
+    y = torch.arange(model.condition.n_classes, device=device).repeat_interleave(per_class)
     with evaluating(model):
-        return Labelled.of(model.sample(len(y), y, mean=mean, generator=generator), y)
+        return LabelledData.of(sample(len(y), y, generator=generator), y)
 
 
 def posterior_samples(
@@ -153,46 +141,43 @@ def posterior_samples(
     *,
     copies: int = 1,
     spread: float = 1.0,
-    mean: bool = True,
     generator: torch.Generator,
-) -> Labelled:
-    """Draw near labelled data: z ~ q(z|x), decode, and keep the label.
+) -> LabelledData:
+    """Draw near labelled data: z ~ q(z|x), decoded, with the label of x.
 
     Parameters
     ----------
     model
-        Any `VAE` or `VQVAE`; one without labels may have been trained on unlabelled data.
+        Any `VAE` or `VQVAE` that takes labels or no condition. One without labels may have been
+        trained on unlabelled data.
     x, y
         Labelled data (N, D), (N,).
     copies
-        Draws for each.
+        Draws for each row.
     spread
-        Factor on the standard deviation of q(z|x); 0 gives reconstructions.
-    mean
-        Give the mean of p(x|z), the picture without pixel noise.
+        Factor on the standard deviation of q(z|x), 0 or more; 0 gives reconstructions.
     generator
-        Draws.
+        Draws the codes.
 
     Returns
     -------
-    Labelled
-        (copies * N, D): all once, then all again.
+    LabelledData
+        Means of p(x|z), (copies * N, D): all rows once, then all again.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, `spread` is negative, or the model is conditioned on numbers.
+        If shapes do not fit, a number is out of range, or the model's condition is of another kind.
     """
     check_labelled(x, y)
-    check_count("copies", copies)
-    if not 0 <= spread < math.inf:
-        raise ValueError(f"spread={spread!r}: expected a number, 0 or more")
+    copies, spread = check_count("copies", copies), check_number("spread", spread, least=0)
+    check_generator("generator", generator)
     labels = y.repeat(copies)
     with evaluating(model):
-        mu, log_var = model.encode(x, _label(model, y))  # (N, d) each
-        eps = mu.new_empty(copies, *mu.shape).normal_(generator=generator)
+        mu, log_var = model.encode(x, _select_condition(model, y))  # (N, d) each
+        eps = mu.new_empty(copies, *mu.shape).normal_(generator=generator)  # (copies, N, d)
         z = (mu + spread * (0.5 * log_var).exp() * eps).flatten(0, 1)  # (copies * N, d)
-        return Labelled.of(_decode(model, z, labels, mean=mean, generator=generator), labels)
+        return LabelledData.of(_decode_mean(model, z, labels), labels)
 
 
 def latent_mixup(
@@ -204,54 +189,53 @@ def latent_mixup(
     within_class: bool = True,
     alpha: float = 1.0,
     generator: torch.Generator,
-) -> Labelled:
+) -> LabelledData:
     """Mix the codes of two labelled images and decode the mixture.
 
-    ``z = λ μ(x_i) + (1 - λ) μ(x_j)``, λ ~ Beta(alpha, alpha): mixup (Zhang et al. 2018), in the
-    code instead of the pixels. Within a class the label is kept. Between classes the image has
-    both, λ of one and 1 - λ of the other: it stands in the result twice, with these weights.
+    ``z = λ μ(x_i) + (1 - λ) μ(x_j)`` with i ≠ j and λ ~ Beta(alpha, alpha): mixup (Zhang et al.
+    2018), in the code instead of the pixels. Within a class the label is kept. Between classes the
+    image carries both labels: it appears twice, with the weights λ and 1 - λ.
 
     Parameters
     ----------
     model
-        A `VAE` or `VQVAE`. A conditional one can only mix within a class: its decoder wants one
-        label.
+        A `VAE` or `VQVAE`. A conditional one can only mix within a class, because its decoder takes
+        a single label.
     x, y
         Labelled data (N, D), (N,).
     count
-        How many mixtures.
+        Number of mixtures.
     within_class
-        Whether the partner has the same label. It is drawn from all of the class, the image itself
-        included; that takes memory for ``count * N`` numbers.
+        Whether both images have the same label.
     alpha
-        Above 0; 1 is the uniform distribution, smaller ones stay near either end.
+        Above 0. With 1, λ is uniform; smaller values keep it near 0 or 1.
     generator
         Draws pairs and λ.
 
     Returns
     -------
-    Labelled
+    LabelledData
         (count, D) within classes, (2 * count, D) between them.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, a number is out of range, a conditional model is to mix classes, or
-        one is conditioned on numbers.
+        If shapes do not fit, a number is out of range, an image has no other to be mixed with, or
+        the model's condition does not allow the mixture.
     """
     check_labelled(x, y)
-    if model.n_classes is not None and not within_class:
+    if isinstance(model.condition, Labels) and not within_class:
         raise ValueError(
             "within_class=False with a conditional model, whose decoder takes one label: expected "
             "within_class=True, or a model without labels"
         )
-    first, second, lam = _pairs(y, count, within_class, alpha, generator)
-    lam = lam.to(x)
+    pairs = _draw_pairs(y, count, within_class, generator)
+    share = _draw_shares(x, count, alpha, generator)
     with evaluating(model):
-        mu = model.encode(x, _label(model, y)).mu  # (N, d)
-        z = lam[:, None] * mu[first] + (1 - lam[:, None]) * mu[second]  # (count, d)
-        images = _decode(model, z, y[first], mean=True, generator=generator)  # (count, D)
-    return _share(images, y[first], y[second], lam, within_class)
+        mu = model.encode(x, _select_condition(model, y)).mu  # (N, d)
+        z = _mix_rows(mu, pairs, share)  # (count, d)
+        images = _decode_mean(model, z, y[pairs[0]])  # (count, D)
+    return _label_mixtures(images, y, pairs, share, within_class)
 
 
 def mixup(
@@ -262,55 +246,73 @@ def mixup(
     within_class: bool = False,
     alpha: float = 1.0,
     generator: torch.Generator,
-) -> Labelled:
+) -> LabelledData:
     """Mix pixels and labels of two images (Zhang et al. 2018); arguments as in `latent_mixup`."""
     check_labelled(x, y)
-    first, second, lam = _pairs(y, count, within_class, alpha, generator)
-    lam = lam.to(x)
-    mixed = lam[:, None] * x[first] + (1 - lam[:, None]) * x[second]  # (count, D)
-    return _share(mixed, y[first], y[second], lam, within_class)
+    pairs = _draw_pairs(y, count, within_class, generator)
+    share = _draw_shares(x, count, alpha, generator)
+    return _label_mixtures(_mix_rows(x, pairs, share), y, pairs, share, within_class)
 
 
-def _label(model: VAE, y: Tensor) -> Tensor | None:
-    """Labels for a model that has any."""
-    if model.condition_dim is not None:
+Pairs = tuple[Tensor, Tensor]
+
+
+def _draw_pairs(y: Tensor, count: int, within_class: bool, generator: torch.Generator) -> Pairs:
+    """Draw row numbers of two different images, (count,) each; of one class if that is asked."""
+    count = check_count("count", count)
+    check_generator("generator", generator)
+    group = y if check_flag("within_class", within_class) else torch.zeros_like(y)
+    order = group.argsort(stable=True)  # rows sorted by group: the images of each stand together
+    _, group, sizes = group[order].unique(return_inverse=True, return_counts=True)
+    if sizes.min() < 2:
         raise ValueError(
-            f"model has condition_dim={model.condition_dim}: expected one with n_classes, or one "
-            "that is conditioned on nothing"
+            "y has a class with a single image: expected two or more, to mix one with another"
         )
-    return None if model.n_classes is None else y
-
-
-def _decode(model: VAE, z: Tensor, y: Tensor, *, mean: bool, generator: torch.Generator) -> Tensor:
-    params = model.decode(z, _label(model, y))  # (M, d) -> (M, D * params_per_dimension)
-    if mean:
-        return model.likelihood.mean(params)
-    return model.likelihood.sample(params, generator=generator)
-
-
-def _pairs(
-    y: Tensor, count: int, within_class: bool, alpha: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw pairs of rows and λ ~ Beta(alpha, alpha), (count,) each."""
-    check_count("count", count)
-    if not 0 < alpha < math.inf:
-        raise ValueError(f"alpha={alpha!r}: expected a number above 0")
+    start = (sizes.cumsum(0) - sizes)[group]  # where the group of each sorted row begins, (N,)
     first = torch.randint(len(y), (count,), generator=generator, device=y.device)
-    if within_class:
-        same = (y[first][:, None] == y[None, :]).double()  # (count, N)
-        second = torch.multinomial(same, 1, generator=generator)[:, 0]
-    else:
-        second = torch.randint(len(y), (count,), generator=generator, device=y.device)
+    # Step from the first image to another of its group, round the end to the beginning.
+    others = sizes[group[first]] - 1  # (count,)
+    uniform = torch.rand(count, generator=generator, dtype=torch.float64, device=y.device)
+    step = 1 + (uniform * others).long().clamp(max=others - 1)
+    second = start[first] + (first - start[first] + step) % (others + 1)
+    return order[first], order[second]
+
+
+def _draw_shares(x: Tensor, count: int, alpha: float, generator: torch.Generator) -> Tensor:
+    """Draw λ ~ Beta(alpha, alpha), in the dtype of x: ``-> (count, 1)``."""
+    alpha = check_number("alpha", alpha, above=0)
     # torch's beta distribution takes no generator; NumPy's does.
-    seed = int(torch.randint(2**62, (1,), generator=generator, device=y.device))
-    lam = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, count))
-    return first, second, lam
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=x.device))
+    return torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, (count, 1))).to(x)
 
 
-def _share(x: Tensor, first: Tensor, second: Tensor, lam: Tensor, within_class: bool) -> Labelled:
-    """Give mixtures their labels: one, or both with their weights."""
+def _mix_rows(rows: Tensor, pairs: Pairs, share: Tensor) -> Tensor:
+    return share * rows[pairs[0]] + (1 - share) * rows[pairs[1]]  # (N, D) -> (count, D)
+
+
+def _label_mixtures(
+    x: Tensor, y: Tensor, pairs: Pairs, share: Tensor, within_class: bool
+) -> LabelledData:
+    """Give mixtures their label, or both labels with their weights."""
+    first, second = (y[rows] for rows in pairs)  # (count,) each
     if within_class:
-        return Labelled.of(x, first)
-    tiny = torch.finfo(lam.dtype).tiny  # a weight of exactly 0 is none
-    weight = torch.cat([lam, 1 - lam]).clamp(min=tiny)
-    return Labelled(torch.cat([x, x]), torch.cat([first, second]), weight)
+        return LabelledData.of(x, first)
+    weight = torch.cat([share, 1 - share])[:, 0]  # (2 * count,)
+    tiny = torch.finfo(weight.dtype).tiny  # a weight has to be above 0
+    return LabelledData(torch.cat([x, x]), torch.cat([first, second]), weight.clamp(min=tiny))
+
+
+def _select_condition(model: VAE, y: Tensor) -> Tensor | None:
+    """Labels for a model that takes them, None for one without a condition."""
+    if isinstance(model.condition, NoCondition):
+        return None
+    if isinstance(model.condition, Labels):
+        return y
+    raise ValueError(
+        f"model has the condition {model.condition}: expected Labels(n) or no condition"
+    )
+
+
+def _decode_mean(model: VAE, z: Tensor, y: Tensor) -> Tensor:
+    """Mean of p(x|z) or p(x|z, y): ``(M, d) -> (M, D)``."""
+    return model.likelihood.mean(model.decode(z, _select_condition(model, y)))

@@ -1,7 +1,7 @@
-"""Few labels: choose them, put other data beside them, and measure what a classifier learns.
+"""Few labels: choose them, add other data to them, and measure what a classifier learns.
 
-A `Labelled` sample is what scikit-learn's classifiers take: rows, whole labels, and a weight for
-each row. What is partly of one class and partly of another stands in it twice, with two weights.
+`LabelledData` is what scikit-learn's classifiers take: rows, labels, and a weight for each row. An
+image that is partly of one class and partly of another appears twice, with two weights.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_count
+from vqvae_lib._checks import check_count, check_number, check_same_length, check_tensor
 
-__all__ = ["Labelled", "accuracy", "few_labels", "mixture"]
+__all__ = ["LabelledData", "accuracy", "check_labelled", "few_labels", "mixture"]
 
 
-class Labelled(NamedTuple):
-    """Weighted labelled data.
+class LabelledData(NamedTuple):
+    """Labelled data with weights.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Labelled(NamedTuple):
     weight: torch.Tensor
 
     @classmethod
-    def of(cls, x: Tensor, y: Tensor) -> Labelled:
+    def of(cls, x: Tensor, y: Tensor) -> LabelledData:
         """Give every row the weight 1.
 
         Raises
@@ -47,16 +47,16 @@ class Labelled(NamedTuple):
 
 
 def few_labels(y: Tensor, per_class: int, *, seed: int) -> Tensor:
-    """Choose the rows whose labels are known: the same number of every class.
+    """Choose the rows whose labels are known, equally many of every class.
 
     Parameters
     ----------
     y
-        Labels, shape (N,).
+        Labels, shape (N,), int64.
     per_class
-        How many of each; a smaller number with the same seed gives a part of the larger choice.
+        Rows of each class. With the same seed, a smaller number chooses a subset.
     seed
-        Draws them.
+        Draws the rows.
 
     Returns
     -------
@@ -66,38 +66,39 @@ def few_labels(y: Tensor, per_class: int, *, seed: int) -> Tensor:
     Raises
     ------
     ValueError
-        If a class has fewer.
+        If a class has fewer rows.
     """
-    check_count("per_class", per_class)
+    check_tensor("y", y, ("N",), dtype=torch.int64)
+    per_class = check_count("per_class", per_class)
     generator = torch.Generator().manual_seed(seed)
-    chosen = []
+    choices = []
     for label in y.unique().tolist():
         rows = (y == label).nonzero()[:, 0]  # (rows of this class,)
         if len(rows) < per_class:
             raise ValueError(
                 f"per_class={per_class}: expected at most {len(rows)}, the rows of class {label}"
             )
-        chosen.append(rows[torch.randperm(len(rows), generator=generator)[:per_class]])
-    return torch.cat(chosen)
+        choices.append(rows[torch.randperm(len(rows), generator=generator)[:per_class]])
+    return torch.cat(choices)
 
 
-def mixture(real: Labelled, generated: Labelled, w: float) -> Labelled:
-    """Put generated data beside real ones, so that they have the share `w` of the loss.
+def mixture(real: LabelledData, generated: LabelledData, w: float) -> LabelledData:
+    """Add generated data to real data so that they make up the share `w` of the loss.
 
-    The risk that a classifier minimises on the result is ``(1 - w) * real + w * generated``,
-    however many were generated, and all weights sum to the number of real rows, so that a penalty
-    keeps its place.
+    A classifier trained on the result minimises the risk ``(1 - w) * real + w * generated``,
+    however many rows were generated. All weights together sum to the number of real rows, so that a
+    penalty keeps its strength.
 
     Parameters
     ----------
     real, generated
-        Labelled data of the same dimension.
+        Data of the same dimension.
     w
-        Share of the generated, from 0 to 1. At 0 or 1 the other part is left out.
+        Share of the generated data, from 0 to 1. At 0 or 1 the other part is left out.
 
     Returns
     -------
-    Labelled
+    LabelledData
         Real rows first.
 
     Raises
@@ -105,32 +106,31 @@ def mixture(real: Labelled, generated: Labelled, w: float) -> Labelled:
     ValueError
         If `w` is out of range.
     """
-    if not 0 <= w <= 1:
-        raise ValueError(f"w={w!r}: expected a number from 0 to 1")
+    w = check_number("w", w, least=0, most=1)
     N = len(real.x)
     parts = [
-        Labelled(part.x, part.y, part.weight * (share * N / part.weight.sum()))
+        LabelledData(part.x, part.y, part.weight * (share * N / part.weight.sum()))
         for part, share in ((real, 1 - w), (generated, w))
         if share > 0
     ]
-    return Labelled(*map(torch.cat, zip(*parts, strict=True)))
+    return LabelledData(*map(torch.cat, zip(*parts, strict=True)))
 
 
-def accuracy(classifier: Any, train: Labelled, x: Tensor, y: Tensor) -> float:
-    """Fit a classifier on `train` and give its share of right labels on other data.
+def accuracy(classifier: Any, train: LabelledData, x: Tensor, y: Tensor) -> float:
+    """Fit a classifier on `train` and return the share of other data that it labels correctly.
 
-    With generated data as `train` and real test data as x, y it is TSTR: train on synthetic, test
+    With generated data as `train` and real test data as x, y this is TSTR: train on synthetic, test
     on real (Esteban, Hyland and Rätsch 2017). The other way round it is TRTS.
 
     Parameters
     ----------
     classifier
-        Of scikit-learn, unfitted; a fitted copy is used, this one stays as it is. It has to take
-        ``sample_weight``.
+        A scikit-learn classifier that takes ``sample_weight``. A copy is fitted; this one stays as
+        it is.
     train
         Training data.
     x, y
-        Test data (N_test, D), (N_test,).
+        Test data (N_test, D) and their labels (N_test,).
 
     Returns
     -------
@@ -140,15 +140,13 @@ def accuracy(classifier: Any, train: Labelled, x: Tensor, y: Tensor) -> float:
     from sklearn.base import clone
 
     check_labelled(x, y)
-    fitted = clone(classifier).fit(
-        train.x.numpy(), train.y.numpy(), sample_weight=train.weight.numpy()
-    )
-    return float(fitted.score(x.numpy(), y.numpy()))
+    copy = clone(classifier)
+    copy.fit(train.x.numpy(), train.y.numpy(), sample_weight=train.weight.numpy())
+    return float(copy.score(x.numpy(), y.numpy()))
 
 
 def check_labelled(x: Tensor, y: Tensor) -> None:
-    """Refuse data and labels that do not fit together."""
-    if x.ndim != 2 or not len(x) or y.shape != x.shape[:1]:
-        raise ValueError(
-            f"x {tuple(x.shape)} and y {tuple(y.shape)}: expected (N, D) and (N,), N of at least 1"
-        )
+    """Refuse data (N, D) and labels (N,) that do not fit together."""
+    check_tensor("x", x, ("N", "D"), least=1)
+    check_tensor("y", y, ("N",), dtype=torch.int64)
+    check_same_length("x", x, "y", y)

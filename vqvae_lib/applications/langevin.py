@@ -1,7 +1,8 @@
-"""Peaks of a density known up to a factor, and draws: Langevin steps with a Metropolis test.
+"""Draws from a density known up to a factor: climb to a peak, then walk by Langevin steps.
 
-Inpainting and super-resolution both ask for codes z that fit what was seen. Their posterior density
-is p(z) p(seen | z) up to a factor, its slope comes from autograd, and that is all that is needed.
+Inpainting and super-resolution both look for codes z that explain what was seen. Their posterior
+density p(z | seen) is p(z) p(seen | z) up to a factor, and autograd gives its slope: `climb` and
+`langevin` need no more.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_count
+from vqvae_lib._checks import check_count, check_generator, check_tensor
 
 __all__ = ["Chains", "climb", "langevin"]
 
-# The share of accepted steps at which these chains move fastest in many dimensions (Roberts and
-# Rosenthal 1998).
-_BEST_RATE = 0.574
+LogDensity = Callable[[Tensor], Tensor]
+
+# Step size at the start, in units of the density's width; the warm-up adjusts it.
+_FIRST_STEP = 0.3
+# The acceptance at which these chains move fastest in many dimensions (Roberts and Rosenthal 1998).
+_BEST_ACCEPTANCE = 0.574
 
 
 class Chains(NamedTuple):
@@ -27,7 +31,7 @@ class Chains(NamedTuple):
     Attributes
     ----------
     z
-        Their last states, shape (C, B, d).
+        The last state of each chain, shape (C, B, d).
     acceptance
         Share of the proposals that were accepted after the warm-up, shape (B,).
     """
@@ -37,111 +41,109 @@ class Chains(NamedTuple):
 
 
 def langevin(
-    log_density: Callable[[Tensor], Tensor],
+    log_density: LogDensity,
     z: Tensor,
     *,
     steps: int,
-    step_size: float = 0.3,
     scale: Tensor | float = 1.0,
     generator: torch.Generator,
 ) -> Chains:
     """Run the Metropolis-adjusted Langevin algorithm (Roberts and Tweedie 1996).
 
-    A step goes up the slope and adds noise, ``z' = z + h²/2 s² ∇ log p(z) + h s ε``, and is taken
-    with the probability that makes p the density of the chain's states in the long run. In the
-    first half of the steps, the warm-up, h is adjusted to each of the B densities; then it stays,
-    since a step that depends on the chain's past would spoil the balance.
+    A proposal follows the slope and adds noise, ``z' = z + h²/2 s² ∇ log p(z) + h s ε``. It is
+    accepted with the probability that makes p the distribution of the chain's states in the long
+    run. In the first half of the steps, the warm-up, h is adjusted to each of the B densities.
+    After that it stays fixed, because a step that depends on the chain's past would bias the draws.
 
     Parameters
     ----------
     log_density
-        Logarithm of B densities up to a constant each: takes (C, B, d), gives (C, B). It has to be
-        differentiable, and its value for one chain must not depend on another.
+        Logarithm of B densities, each up to a constant: ``(C, B, d) -> (C, B)``. It must be
+        differentiable, and no chain's value may depend on another chain.
     z
-        Where the chains begin, shape (C, B, d).
+        Where the chains start, shape (C, B, d).
     steps
-        Number of steps of each chain, two or more.
-    step_size
-        h at the start, above 0, in units of `scale`.
+        Length of each chain, 2 or more.
     scale
-        s, how wide the density is in each direction: a number, or a shape that broadcasts against
-        (B, d), such as the standard deviations of an encoder.
+        s, the width of the density in each direction: a number, or a shape that broadcasts against
+        (B, d), such as an encoder's standard deviations.
     generator
-        Draws proposals.
+        Draws the proposals and decides on them.
 
     Returns
     -------
     Chains
-        The C last states of each, which are independent of one another.
+        The last states of the C chains, independent of one another if their starts are.
 
     Raises
     ------
     ValueError
-        If a number is out of range, or the density is not finite where the chains begin.
+        If a number or shape is out of range, or the density is not finite where the chains start.
     """
-    check_count("steps", steps, least=2)
-    if not 0 < step_size < float("inf"):
-        raise ValueError(f"step_size={step_size!r}: expected a number above 0")
-    scale = torch.as_tensor(scale, dtype=z.dtype, device=z.device)
-    h = torch.full((z.shape[1],), step_size, dtype=z.dtype, device=z.device)  # (B,)
-    value, slope = _value_and_slope(log_density, z.detach())
+    check_tensor("z", z, ("C", "B", "d"))
+    steps = check_count("steps", steps, least=2)
+    check_generator("generator", generator)
+    value, slope = _evaluate_with_slope(log_density, z)  # (C, B), (C, B, d)
     if not value.isfinite().all():
-        raise ValueError("log_density is not finite where the chains begin: expected finite values")
-    taken = torch.zeros_like(h)
+        raise ValueError("log_density is nan or inf where the chains start: expected finite values")
+    scale = torch.as_tensor(scale, dtype=z.dtype, device=z.device)
+    h = torch.full((z.shape[1],), _FIRST_STEP, dtype=z.dtype, device=z.device)  # (B,)
+    acceptance = torch.zeros_like(h)
     warm_up = steps // 2
     for step in range(steps):
         width = h[:, None] * scale  # (B, d)
         noise = torch.randn(z.shape, generator=generator, dtype=z.dtype, device=z.device)
         proposal = z + 0.5 * width.square() * slope + width * noise
-        new_value, new_slope = _value_and_slope(log_density, proposal)
-        back = (z - proposal - 0.5 * width.square() * new_slope) / width
-        # log of p(z') q(z|z') / p(z) q(z'|z); the Gaussians' constants cancel.
-        log_ratio = new_value - value + 0.5 * (noise.square() - back.square()).sum(-1)  # (C, B)
-        chance = torch.nan_to_num(log_ratio, nan=-torch.inf).clamp(max=0).exp()
-        drawn = torch.rand(chance.shape, generator=generator, dtype=z.dtype, device=z.device)
-        accepted = drawn < chance
-        z = torch.where(accepted[..., None], proposal, z)
-        value = torch.where(accepted, new_value, value)
-        slope = torch.where(accepted[..., None], new_slope, slope)
+        new_value, new_slope = _evaluate_with_slope(log_density, proposal)
+        # The noise that would lead from the proposal back to z.
+        noise_back = (z - proposal - 0.5 * width.square() * new_slope) / width
+        # log of p(z') q(z|z') / p(z) q(z'|z), where the constants of the Gaussians q cancel.
+        log_ratio = new_value - value + 0.5 * (noise.square() - noise_back.square()).sum(-1)
+        probability = torch.nan_to_num(log_ratio, nan=-torch.inf).clamp(max=0).exp()  # (C, B)
+        uniform = torch.rand(probability.shape, generator=generator, dtype=z.dtype, device=z.device)
+        accept = uniform < probability
+        z = torch.where(accept[..., None], proposal, z)
+        value = torch.where(accept, new_value, value)
+        slope = torch.where(accept[..., None], new_slope, slope)
         if step < warm_up:
-            gain = 2.0 / (step + 1) ** 0.6  # falls, so that h settles
-            h = h * (gain * (chance.mean(0) - _BEST_RATE)).clamp(-0.5, 0.5).exp()
+            gain = 2.0 / (step + 1) ** 0.6  # shrinks, so that h settles
+            excess = probability.mean(0) - _BEST_ACCEPTANCE  # (B,)
+            h = h * (gain * excess).clamp(-0.5, 0.5).exp()
         else:
-            taken += accepted.to(z.dtype).mean(0)
-    return Chains(z, taken / (steps - warm_up))
+            acceptance += accept.to(z.dtype).mean(0) / (steps - warm_up)
+    return Chains(z, acceptance)
 
 
-def climb(log_density: Callable[[Tensor], Tensor], z: Tensor, *, steps: int) -> Tensor:
-    """Go up to a peak of a density, by Adam's steps that shrink to nothing.
+def climb(log_density: LogDensity, z: Tensor, *, steps: int) -> Tensor:
+    """Climb to a peak of a density, by Adam with a step that shrinks to nothing.
 
     Parameters
     ----------
     log_density
         As for `langevin`.
     z
-        Where the climbs begin, shape (C, B, d).
+        Where the climbs start, shape (C, B, d).
     steps
-        How many, 1 or more.
+        Length of each climb.
 
     Returns
     -------
     torch.Tensor
-        Where they end, shape (C, B, d): near the peak that each found, which need not be the
-        highest.
+        Where the climbs end, shape (C, B, d): each near some peak, not necessarily the highest.
     """
-    check_count("steps", steps)
+    steps = check_count("steps", steps)
     z = z.detach().clone()
     optimizer = torch.optim.Adam([z], lr=0.1)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / steps)
-        _, slope = _value_and_slope(log_density, z)
-        z.grad = -slope
+        _, slope = _evaluate_with_slope(log_density, z)
+        z.grad = -slope  # Adam descends
         optimizer.step()
     return z
 
 
-def _value_and_slope(log_density: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-density (C, B) and its gradient in z (C, B, d)."""
+def _evaluate_with_slope(log_density: LogDensity, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-density (C, B) and its gradient in z, (C, B, d)."""
     with torch.enable_grad():
         z = z.detach().requires_grad_()
         value = log_density(z)

@@ -1,9 +1,9 @@
-"""Style transfer: the same content, written otherwise.
+"""Style transfer: the same content in another style.
 
-"Style" is whatever a label says that the content does not depend on. Here it is one of a few known
-changes of an image, so that the right answer exists: the same image, changed. A conditional model
-p(x | z, style) is trained on images in known styles; encode with the one, decode with the other.
-That the code then means the same in both is no consequence of the objective: see `StylePairs`.
+"Style" is whatever a label tells about an image that its content does not depend on. Here it is one
+of a few known changes of an image, so that the right answer exists: the same image, changed. Train
+a conditional model p(x | z, style) on images in known styles, encode with one style, decode with
+another. Nothing in that objective makes a code mean the same in both styles; see `StylePairs`.
 """
 
 from __future__ import annotations
@@ -15,25 +15,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, max_pool2d
 
+from vqvae_lib._checks import check_same_shape, check_tensor, raise_if_any
 from vqvae_lib._evaluating import evaluating
+from vqvae_lib.conditions import Labels, NoCondition
 from vqvae_lib.vae import VAE
 
-__all__ = ["StylePairs", "in_styles", "transfer_style"]
+__all__ = ["STYLES", "StylePairs", "apply_styles", "transfer_style"]
 
 Style = Callable[[Tensor], Tensor]
 
 
-def _plain(images: Tensor) -> Tensor:
+def _keep(images: Tensor) -> Tensor:
     return images
 
 
-def _bold(images: Tensor) -> Tensor:
-    """Thicker strokes: each pixel becomes the brightest of its neighbourhood."""
+def _thicken(images: Tensor) -> Tensor:
+    """Replace each pixel by the brightest of its neighbourhood."""
     return max_pool2d(images, kernel_size=3, stride=1, padding=1)
 
 
-def _slanted(images: Tensor) -> Tensor:
-    """Leaning to the right: each row is shifted in proportion to its height."""
+def _slant(images: Tensor) -> Tensor:
+    """Lean to the right: shift each row in proportion to its height."""
     shear = torch.tensor([[1.0, 0.5, 0.0], [0.0, 1.0, 0.0]]).to(images)  # (2, 3)
     grid = affine_grid(
         shear.expand(len(images), 2, 3), list(images.shape), align_corners=False
@@ -41,34 +43,30 @@ def _slanted(images: Tensor) -> Tensor:
     return grid_sample(images, grid, align_corners=False)
 
 
-def _inverted(images: Tensor) -> Tensor:
+def _invert(images: Tensor) -> Tensor:
     return 1 - images
 
 
 STYLES: Mapping[str, Style] = {
-    "plain": _plain,
-    "bold": _bold,
-    "slanted": _slanted,
-    "inverted": _inverted,
+    "plain": _keep,
+    "bold": _thicken,
+    "slanted": _slant,
+    "inverted": _invert,
 }
 """Changes of images (N, 1, H, W) with grey values in [0, 1], by name."""
 
 
-def in_styles(
-    x: Tensor, style: Tensor, image_shape: tuple[int, int], styles: Mapping[str, Style] = STYLES
-) -> Tensor:
-    """Change each image to its style.
+def apply_styles(x: Tensor, style: Tensor, image_shape: tuple[int, int]) -> Tensor:
+    """Put each image into its style.
 
     Parameters
     ----------
     x
-        Grey values in [0, 1], shape (N, D).
+        Images with grey values in [0, 1], shape (N, D).
     style
-        Which, an index into `styles` for each image, shape (N,), int64.
+        One style per image, an index into `STYLES`, shape (N,), int64.
     image_shape
         (H, W) with H * W = D.
-    styles
-        Functions from (N, 1, H, W) to the same shape, by name.
 
     Returns
     -------
@@ -80,105 +78,107 @@ def in_styles(
     ValueError
         If shapes do not fit, or there is no such style.
     """
-    if x.ndim != 2 or x.shape[1] != prod(image_shape):
-        raise ValueError(f"x has shape {tuple(x.shape)}: expected (N, {prod(image_shape)})")
-    if style.shape != x.shape[:1] or style.dtype != torch.int64:
-        raise ValueError(
-            f"style is {tuple(style.shape)} of {style.dtype}: expected ({len(x)},) of torch.int64"
-        )
-    if len(style) and not 0 <= int(style.min()) <= int(style.max()) < len(styles):
-        raise ValueError(
-            f"style runs from {int(style.min())} to {int(style.max())}: expected 0 to "
-            f"{len(styles) - 1}, for {', '.join(styles)}"
-        )
-    images = x.reshape(-1, 1, *image_shape)
-    changed = torch.empty_like(images)
-    for number, change in enumerate(styles.values()):
-        mine = style == number
-        if mine.any():
-            changed[mine] = change(images[mine])
-    return changed.flatten(1)  # (N, 1, H, W) -> (N, D)
+    check_tensor("x", x, ("N", prod(image_shape)))
+    check_tensor("style", style, (len(x),), dtype=torch.int64)
+    numbers = f"0 to {len(STYLES) - 1}, for {', '.join(STYLES)}"
+    raise_if_any("style", style, (style < 0) | (style >= len(STYLES)), numbers)
+    images = x.reshape(-1, 1, *image_shape)  # (N, D) -> (N, 1, H, W)
+    output = torch.empty_like(images)
+    for number, change in enumerate(STYLES.values()):
+        rows = style == number
+        if rows.any():
+            output[rows] = change(images[rows])
+    return output.flatten(1)  # (N, 1, H, W) -> (N, D)
 
 
-def transfer_style(model: VAE, x: Tensor, style: Tensor, to: Tensor) -> Tensor:
-    """Encode images with the style that they have, decode with the one that they should have.
+def transfer_style(model: VAE, x: Tensor, style: Tensor, target: Tensor) -> Tensor:
+    """Encode images with the style they have, and decode with the style they should get.
 
     Parameters
     ----------
     model
-        A conditional VAE or VQVAE whose labels (`n_classes`) or conditions are styles.
+        A `VAE` or `VQVAE` whose condition is the style.
     x
         Images, shape (B, D).
-    style, to
-        Their style, and the one wanted, as the model takes its labels: shape (B,), int64.
+    style, target
+        The style of each image and the one it should get, as the model takes its condition: labels
+        (B,) or numbers (B, dim).
 
     Returns
     -------
     torch.Tensor
-        Means of p(x | z, to) at the posterior's mean, shape (B, D).
+        Means of p(x | z, target) at the mean of q(z | x, style), shape (B, D).
 
     Raises
     ------
     ValueError
-        If the model has no labels, or those given do not fit.
+        If the model has no condition, or the styles do not fit it.
     """
-    if model.n_classes is None and model.condition_dim is None:
-        raise ValueError(
-            "model has neither n_classes nor condition_dim: expected a conditional model of "
-            "p(x | z, style)"
-        )
+    if isinstance(model.condition, NoCondition):
+        raise ValueError("model has no condition: expected a model of p(x | z, style)")
+    check_same_shape("style", style, "target", target)
     with evaluating(model):
-        return model.likelihood.mean(model.decode(model.encode(x, style).mu, to))
+        return model.likelihood.mean(model.decode(model.encode(x, style).mu, target))
 
 
 class StylePairs(nn.Module):
-    """Train a conditional model on images and, where they are known, on what they should become.
+    """Train a conditional model on images and, where they are known, on their partners.
 
-    The code is drawn from q(z | x, style), and has to explain the image in the *other* style:
-    ``E_q[log p(x_to | z, to)] - KL(q ‖ p(z))``. That bounds log p(x_to | to) like every ELBO, since
-    a bound holds for any q. Where `to` is the image's own style it is the usual one.
+    A partner is the same image in another style. The code is drawn from q(z | x, style) and has to
+    explain the partner: ``E_q[log p(x' | z, target)] - KL(q ‖ p(z))``. Like every ELBO this bounds
+    log p(x' | target), since the bound holds for any q. An image without a partner is its own, and
+    its bound is the usual one.
 
     Parameters
     ----------
     model
-        A conditional VAE or VQVAE with `n_classes` styles. It is trained in place.
+        A `VAE` or `VQVAE` whose condition is `Labels`, the styles. It is trained in place.
+
+    Raises
+    ------
+    ValueError
+        If the model's condition is not `Labels`.
     """
 
     def __init__(self, model: VAE) -> None:
         super().__init__()
-        if model.n_classes is None:
-            raise ValueError("model has no n_classes: expected a conditional model of styles")
+        if not isinstance(model.condition, Labels):
+            raise ValueError(
+                f"model has the condition {model.condition}: expected Labels(n), one for each style"
+            )
         self.model = model
 
+    @staticmethod
     def data(
-        self, x: Tensor, style: Tensor, to: Tensor, image_shape: tuple[int, int]
+        x: Tensor, style: Tensor, target: Tensor, image_shape: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """Put pairs together for ``fit(pairs, *pairs.data(...))``.
+        """Arrange images and partners for ``fit(pairs, *pairs.data(...))``.
 
         Parameters
         ----------
         x
-            Images as they are, before any style, shape (N, D).
-        style, to
-            Both styles of each, shape (N,), int64; alike where there is no pair.
+            Images before any style, shape (N, D).
+        style, target
+            The style of each image and of its partner, shape (N,), int64; the same style where
+            there is no partner.
         image_shape
-            (H, W).
+            (H, W) with H * W = D.
 
         Returns
         -------
         (torch.Tensor, torch.Tensor)
-            Images in both styles side by side, (N, 2 D), and the styles, (N, 2).
+            Images and partners side by side, shape (N, 2 D), and their styles, shape (N, 2).
         """
-        both = [in_styles(x, which, image_shape) for which in (style, to)]
-        return torch.cat(both, 1), torch.stack([style, to], 1)
+        images = [apply_styles(x, number, image_shape) for number in (style, target)]
+        return torch.cat(images, dim=1), torch.stack([style, target], dim=1)
 
     def loss(
         self, x: Tensor, y: Tensor, *, generator: torch.Generator | None = None
     ) -> dict[str, Tensor]:
-        """Negative bound of a batch, in nats a sample: ``(B, 2 D) and (B, 2) -> ()`` each.
+        """Negative bound of a batch, in nats per sample: ``(B, 2 D) and (B, 2) -> ()`` each.
 
-        The model's ``beta``, ``K`` and annealing count as in its own loss.
+        The model's ``beta``, ``K`` and weight of the KL count as they do in its own loss.
         """
-        x_from, x_to = x.chunk(2, dim=1)  # (B, D) each
-        posterior = self.model.encode(x_from, y[:, 0])
-        return self.model.loss_given(posterior, x_to, y[:, 1], generator=generator)
+        image, partner = x.chunk(2, dim=1)  # (B, D) each
+        posterior = self.model.encode(image, y[:, 0])
+        return self.model.loss(partner, y[:, 1], posterior=posterior, generator=generator)
