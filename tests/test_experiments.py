@@ -15,10 +15,13 @@ from vqvae_lib.course.results import load_result, unpack_images
 def short(tmp_path, monkeypatch):
     """A table of two small runs, the second from the weights of the first, on few images."""
     digits = vq.load_digits(size=28)
-    few = vq.ImageData(
-        "few", digits.x_train[:60], digits.y_train[:60], digits.x_test[:20], digits.y_test[:20],
-        (28, 28), 255,
-    )  # fmt: skip
+    sizes = {"train": 50, "valid": 10, "test": 20}
+    columns = {
+        f"{column}_{part}": getattr(digits, f"{column}_{part}")[:size]
+        for part, size in sizes.items()
+        for column in ("x", "y", "group")
+    }
+    few = vq.ImageData("few", **columns, image_shape=(28, 28), levels=255)
     run = mnist_vae.Run((784, 12, 3), 1, 3, 20, 1e-2, published=86.76)
     table = {"first": run, "second": mnist_vae.Run((784, 12, 3), 4, 2, 20, 1e-2, start="first")}
     monkeypatch.setattr(vq, "load_mnist", lambda: few)
@@ -54,7 +57,7 @@ def test_each_run_is_trained_once_and_its_numbers_written(short, monkeypatch):
     assert unpack_images(result["gallery"]).shape == (60, 28, 28)
 
     # The number is the library's bound on the binarised test images.
-    model = mnist_vae.build(mnist_vae.TABLE["first"], short.x_train)
+    model = mnist_vae.build(mnist_vae.TABLE["first"], mnist_vae.all_training_images(short))
     model.load_state_dict(mnist_vae.load_file(mnist_vae.weights_of("first")))
     x = vq.binarise(short.x_test, generator=torch.Generator().manual_seed(mnist_vae.TEST_SEED))
     found = vq.nll(model, x, K=500, generator=torch.Generator().manual_seed(0))
@@ -76,8 +79,8 @@ def test_a_warm_start_asks_for_the_run_before(short, monkeypatch):
 
 
 def test_the_last_bias_starts_at_the_mean_image(short):
-    model = mnist_vae.build(mnist_vae.TABLE["first"], short.x_train)
-    mean = short.x_train.mean(0).clamp(1e-3, 1 - 1e-3)
+    model = mnist_vae.build(mnist_vae.TABLE["first"], mnist_vae.all_training_images(short))
+    mean = torch.cat([short.x_valid, short.x_train]).mean(0).clamp(1e-3, 1 - 1e-3)
     assert torch.allclose(model.decoder[-1].bias.sigmoid(), mean, atol=1e-6)
 
 
@@ -88,7 +91,7 @@ def test_the_hybrid_model_on_mnist_is_the_library_s(short, monkeypatch):
     mnist_vqvae.main()
     result = load_result("mnist_vqvae")
     assert result["runs"]["hybrid"]["n_qubits"] == 2
-    model = mnist_vae.build(runs["hybrid"], short.x_train)
+    model = mnist_vae.build(runs["hybrid"], mnist_vae.all_training_images(short))
     assert isinstance(model, vq.VQVAE)
     assert model.circuit.n_qubits == 2
     model.load_state_dict(mnist_vae.load_file(mnist_vae.weights_of("hybrid")))
