@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.course.widget_tools import assert_words_are_used, in_node, needs_node, state_in_html
-from vqvae_lib.comparison import bootstrap_interval
 from vqvae_lib.course.plotting import COLOURS
 from vqvae_lib.course.widgets import LabelCurve, label_curve
+from vqvae_lib.inference import t_interval
 
 LABELS = [2, 5, 20]
 RNG = np.random.default_rng(0)
@@ -39,20 +39,21 @@ def test_it_has_its_state_and_repr():
     np.testing.assert_allclose(state["scores"], [100 * SCORES[a] for a in state["arms"]], atol=6e-4)
 
 
-def test_intervals_are_the_library_s_of_scores_and_of_paired_differences():
-    state = state_in_html(figure())
+@pytest.mark.parametrize("options", [{}, {"test_to_train": 0.2}])
+def test_intervals_are_the_library_s_of_scores_and_of_paired_differences(options):
+    state = state_in_html(figure(**options))
     names = state["arms"]
     for i, arm in enumerate(names):
         for k in range(3):
-            wanted = bootstrap_interval(100 * SCORES[arm][k])
-            np.testing.assert_allclose(state["intervals"][i][k], wanted, atol=0.6)
+            expected = t_interval(100 * SCORES[arm][k], **options)
+            np.testing.assert_allclose(state["intervals"][i][k], expected, atol=0.01)
             for j, other in enumerate(names):
                 if i == j:
                     assert state["differences"][i][j][k] == [0, 0]
                     continue
                 gain = 100 * (SCORES[arm][k] - SCORES[other][k])
                 low, high = state["differences"][i][j][k]
-                np.testing.assert_allclose((low, high), bootstrap_interval(gain), atol=0.6)
+                np.testing.assert_allclose((low, high), t_interval(gain, **options), atol=0.01)
                 assert low < gain.mean() < high
                 assert state["differences"][j][i][k] == [-high, -low]
 

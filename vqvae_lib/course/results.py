@@ -3,13 +3,14 @@
 import base64
 import json
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["load_result", "pack_images", "save_result", "unpack_images"]
+__all__ = ["caveat_of", "load_result", "pack_images", "save_result", "unpack_images"]
 
 RESULTS = Path(__file__).parent / "results"
 # Whose versions belong to a result, where they are installed.
@@ -39,7 +40,7 @@ def load_result(name: str) -> dict[str, Any]:
     -------
     dict
         What the script in `experiments/` wrote: the numbers, and the script, settings, seeds,
-        versions and machine that they come from.
+        versions and machine that they come from. `caveat_of` tells what they cannot bear.
 
     Raises
     ------
@@ -53,8 +54,19 @@ def load_result(name: str) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def caveat_of(result: dict[str, Any]) -> str:
+    """Say what a result cannot bear, to be printed beside its numbers; empty if nothing is known.
+
+    Parameters
+    ----------
+    result : dict
+        As `load_result` gives it.
+    """
+    return result.get("caveat", "")
+
+
 def save_result(name: str, *, script: str, settings: dict[str, Any], **numbers: Any) -> Path:
-    """Write a result with all that is needed to read it later (used by `experiments/`).
+    """Write a result with everything needed to read it later (used by `experiments/`).
 
     Parameters
     ----------
@@ -65,28 +77,25 @@ def save_result(name: str, *, script: str, settings: dict[str, Any], **numbers: 
     settings : dict
         Every setting and seed of the run.
     **numbers
-        What was found.
+        The result itself, and a `caveat` where it has one.
 
     Returns
     -------
     Path
-        The file that was written.
+        Where it was written.
     """
     import os
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
-    def installed(package: str) -> str | None:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            return None
-
-    versions = {package: found for package in _PACKAGES if (found := installed(package))}
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
     result = {
         "script": script,
         "settings": settings,
-        "versions": versions | {"python": platform.python_version()},
+        "versions": versions,
         "machine": {"architecture": platform.machine(), "cores": os.cpu_count()},
         **numbers,
     }

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import traitlets
 
-from vqvae_lib.comparison import bootstrap_interval
 from vqvae_lib.course.widgets.base import CourseWidget
 from vqvae_lib.course.words import _
+from vqvae_lib.inference import t_interval
 
 __all__ = ["LabelCurve"]
 
@@ -18,21 +18,23 @@ class LabelCurve(CourseWidget):
     """Scores of several arms against the number of labels, and paired differences.
 
     The reader chooses which arms to see, and the one that the others are compared with. Each
-    difference is taken seed by seed; its interval and those of the scores are bootstrap intervals
-    (`vqvae_lib.comparison.bootstrap_interval`), computed here and not in the browser.
+    difference is taken unit by unit, such as a fold; its interval and those of the scores are
+    `vqvae_lib.inference.t_interval`, computed here and not in the browser.
 
     Parameters
     ----------
     per_class : sequence of int
         Numbers of labels a class, rising, two or more.
-    scores : dict of str to array (numbers of labels, seeds)
-        Accuracy, from 0 to 1, of each arm; the same four seeds or more for all arms.
+    scores : dict of str to array (numbers of labels, units)
+        Accuracy, from 0 to 1, of each arm; the same four units or more for all arms.
     baseline : str
         The arm that the others are compared with at the start.
     chosen : sequence of str
         The arms that are shown at the start.
     alt : str
         What the figure shows, in a sentence.
+    test_to_train : float
+        n_test/n_train of a unit, which widens the intervals; 0 for independent units.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class LabelCurve(CourseWidget):
         baseline: str,
         chosen: Sequence[str],
         alt: str,
+        test_to_train: float = 0.0,
         **kwargs: Any,
     ):
         labels, rows = _check(per_class, scores)
@@ -76,8 +79,8 @@ class LabelCurve(CourseWidget):
             per_class=labels,
             arms=arms,
             scores=rows,
-            intervals=[[_interval(values) for values in arm] for arm in rows],
-            differences=_differences(rows),
+            intervals=[[_interval(values, test_to_train) for values in arm] for arm in rows],
+            differences=_differences(rows, test_to_train),
             baseline=arms.index(baseline),
             chosen=sorted({arms.index(arm) for arm in chosen}),
             alt=alt,
@@ -111,22 +114,24 @@ def _check(
     return labels, rows
 
 
-def _differences(rows: list[list[list[float]]]) -> list[list[list[list[float]]]]:
+def _differences(
+    rows: list[list[list[float]]], test_to_train: float
+) -> list[list[list[list[float]]]]:
     """Give the intervals of all paired differences; those the other way round are mirrored."""
     found: list[list[list[list[float]]]] = [[[] for _arm in rows] for _arm in rows]
     for i, arm in enumerate(rows):
         found[i][i] = [[0.0, 0.0] for _labels in arm]
         for j, other in enumerate(rows[:i]):
             found[i][j] = [
-                _interval([a - b for a, b in zip(*pair, strict=True)])
+                _interval([a - b for a, b in zip(*pair, strict=True)], test_to_train)
                 for pair in zip(arm, other, strict=True)
             ]
             found[j][i] = [[-high, -low] for low, high in found[i][j]]
     return found
 
 
-def _interval(values: list[float]) -> list[float]:
-    low, high = bootstrap_interval(values, resamples=4000)
+def _interval(values: list[float], test_to_train: float) -> list[float]:
+    low, high = t_interval(values, test_to_train=test_to_train)
     return [round(low, 2) + 0.0, round(high, 2) + 0.0]
 
 
