@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqvae_lib.quantum import Circuit, StateVector
+from vqvae_lib.quantum import Circuit, StateVectorSimulator
 from vqvae_lib.quantum.circuit import Embed, Entangle, Rotate
 from vqvae_lib.quantum.pennylane_backend import quantum_function
-from vqvae_lib.quantum.statevector import measure
+from vqvae_lib.quantum.statevector import expectations
 
 Features = Callable[[Tensor, Tensor], Tensor]
 # Features, gradient of the data, gradient of the weights.
@@ -44,16 +44,15 @@ def spelled(circuit: Circuit) -> Iterator[tuple[str, tuple[int, ...], Any]]:
     for operation in circuit.operations():
         if isinstance(operation, Embed):
             for q in range(n):
-                yield "RX" if circuit.embedding == "RX" else "RY", (q,), ("z", per_qubit * q)
-                if per_qubit == 2:
-                    yield "RZ", (q,), ("z", 2 * q + 1)
+                for i, name in enumerate(operation.gates):
+                    yield name, (q,), ("z", per_qubit * q + i)
         elif isinstance(operation, Rotate):
             for q in range(n):
                 for which, name in enumerate(("RZ", "RY", "RZ")):
                     yield name, (q,), ("w", operation.row, q, which)
         elif isinstance(operation, Entangle):
             for pair in operation.pairs:
-                yield circuit.gate, pair, None
+                yield operation.gate, pair, None
 
 
 def angle_of(source: tuple[Any, ...], circuit: Circuit, z: Tensor, weights: Tensor) -> Tensor:
@@ -186,7 +185,7 @@ def pyqtorch(circuit: Circuit) -> Features:
         values = {k: angle_of(source, circuit, z, weights) for k, source in sources.items()}
         state = pyq.zero_state(n, batch_size=len(z), dtype=torch.complex64)
         state = pyq.run(qubits, state, values)  # (2, …, 2, B)
-        return measure(state.reshape(-1, len(z)).t(), range(n), circuit.readout)
+        return expectations(state.reshape(-1, len(z)).t(), range(n), circuit.readout)
 
     return features
 
@@ -202,7 +201,7 @@ def _compiled(circuit: Circuit) -> Features:
 
 IN_TORCH: dict[str, Callable[[Circuit], Features]] = {
     "compiled": _compiled,
-    "statevector": StateVector,
+    "statevector": StateVectorSimulator,
     "PennyLane TorchLayer": lambda c: torch_layer(c, "default.qubit", "backprop"),
     "lightning.qubit adjoint": lambda c: torch_layer(
         c, "lightning.qubit", "adjoint", c_dtype=np.complex64

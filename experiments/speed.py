@@ -299,7 +299,7 @@ def start_times() -> dict[str, float]:
     """Seconds of a first call in a new process: compiling, and reading the compiled code."""
     code = (
         "import time, torch; from vqvae_lib.quantum.compiled import warm_up; t = time.time();"
-        "warm_up(torch.float32, patience=999); print(time.time() - t)"
+        "warm_up(torch.float32); print(time.time() - t)"
     )
     with TemporaryDirectory() as folder:
         env = dict(os.environ, NUMBA_CACHE_DIR=folder)

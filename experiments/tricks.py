@@ -22,7 +22,7 @@ import torch
 import vqvae_lib as vq
 from experiments.speed import milliseconds, problem, worst_error
 from vqvae_lib.course.results import save_result
-from vqvae_lib.quantum import LightCone, StateVector
+from vqvae_lib.quantum import LightCone, StateVectorSimulator
 from vqvae_lib.quantum.compiled import Compiled
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,9 +41,9 @@ TRICKS: dict[str, list[tuple[str, str, str]]] = {
     "merged gates": [  # every CNOT a pass of its own over the state
         (
             "program.py",
-            "            step.entangle(operation.pairs, circuit.gate)\n",
+            "            step.entangle(operation)\n",
             "            for pair in operation.pairs:\n"
-            "                steps[-1].entangle([pair], circuit.gate)\n"
+            "                steps[-1].entangle(Entangle((pair,), operation.gate))\n"
             "                turns.append((NOTHING, 0, 0))\n"
             "                steps.append(_Step(n))\n",
         ),
@@ -95,7 +95,7 @@ def time_here() -> dict[str, float]:
         circuit = circuit_of(n, L)
         tensors = problem(circuit, B)
         backend = Compiled(circuit)
-        wanted = both_ways(StateVector(circuit), [t.double() for t in tensors])
+        wanted = both_ways(StateVectorSimulator(circuit), [t.double() for t in tensors])
         error = worst_error(both_ways(backend, tensors), wanted)
         if not error < 1e-4:
             raise ValueError(f"n={n}: numbers differ by {error:.1e} from the reference")
@@ -113,7 +113,7 @@ def in_the_open(repeats: int) -> dict[str, dict[str, float]]:
         circuit = circuit_of(n, L)
         tensors = problem(circuit, B)
         doubles = [t.double() for t in tensors]
-        compiled, reference = Compiled(circuit), StateVector(circuit)
+        compiled, reference = Compiled(circuit), StateVectorSimulator(circuit)
         pairs = {
             "compiled against gate by gate": ((reference, tensors), (compiled, tensors)),
             "float32": ((compiled, doubles), (compiled, tensors)),

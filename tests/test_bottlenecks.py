@@ -22,7 +22,7 @@ def latent(rows=7, d=6, seed=0):
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_has_the_circuit_s_sizes_and_begins_near_the_identity(kind):
     torch.manual_seed(0)
-    bottleneck = make_bottleneck(kind, CIRCUIT, init="identity").double()
+    bottleneck = make_bottleneck(kind, CIRCUIT, init="passthrough").double()
     z = 0.1 * latent()
     features = bottleneck(z)
     assert features.shape == (7, 6)
@@ -96,16 +96,18 @@ def test_fourier_functions_hold_every_feature_of_the_circuit(circuit):
 
 def test_too_many_functions_are_cut_short_at_the_simplest():
     circuit = vq.Circuit(3, embedding="RY", mirror=True, readout="Z")
-    fourier = Fourier(vq.QuantumLayer(circuit, init="identity"), max_functions=7)
+    fourier = Fourier(vq.QuantumLayer(circuit, init="passthrough"), max_functions=7)
     assert not fourier.exact
     assert fourier.choice.count_nonzero(1).tolist() == [0, 1, 1, 1, 1, 1, 1]
     assert fourier.extra_repr() == "7 of 3^3 functions"
-    z = latent(9, 3)  # at the identity each feature needs no more than these
+    z = latent(9, 3)  # at the passthrough each feature needs no more than these
     torch.testing.assert_close(fourier.double()(z), -torch.sin(z), rtol=0, atol=1e-6)
 
 
 def test_fourier_functions_are_the_products():
-    fourier = Fourier(vq.QuantumLayer(vq.Circuit(2, embedding="RY", angle_scale=0.5)))
+    fourier = Fourier(
+        vq.QuantumLayer(vq.Circuit(2, embedding="RY", angle_scale=0.5), init="random")
+    )
     z = latent(4, 2)
     t = 0.5 * z.numpy()
     one_qubit = [np.ones_like(t), np.cos(t), np.sin(t)]

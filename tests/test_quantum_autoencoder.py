@@ -178,21 +178,30 @@ def test_drawing_and_repr():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: QuantumAutoencoder(4, 4), "n_kept=4 does not fit 4 qubits: .* from 1 to 3"),
+        (lambda: QuantumAutoencoder(4, 4), "n_kept=4: expected a whole number from 1 to 3"),
         (lambda: QuantumAutoencoder(4, 0), "n_kept=0"),
         (lambda: QuantumAutoencoder(4, 1.5), "n_kept=1.5"),
         (lambda: QuantumAutoencoder(0, 1), "n_qubits=0"),
         (lambda: QuantumAutoencoder(4, 2, layers=0), "layers=0"),
         (lambda: QuantumAutoencoder(4, 2, entangler="star"), "entangler='star'"),
-        (lambda: amplitude_states(torch.rand(3, 60)), "60 is no power of two"),
-        (lambda: amplitude_states(torch.zeros(3, 64)), "row 0 has length 0"),
-        (lambda: amplitude_states(torch.full((2, 4), torch.nan)), "row 0 has length nan"),
-        (lambda: amplitude_states(torch.rand(64)), r"expected a tensor of shape .* got \(64,\)"),
-        (lambda: density_matrix(torch.rand(3, 4)), "squared length .*amplitude_states"),
-        (lambda: compression_bound(random_states(3, 2), 3), "n_kept=3 .* from 0 to 2"),
+        (lambda: amplitude_states(torch.rand(3, 60)), "60 is not a power of two"),
+        (
+            lambda: amplitude_states(torch.zeros(3, 64)),
+            r"length of x\[0\] is 0 \(and 2 more\): expected rows of finite length above 0",
+        ),
+        (lambda: amplitude_states(torch.full((2, 4), torch.nan)), r"length of x\[0\] is nan"),
+        (lambda: amplitude_states(torch.rand(64)), r"x has shape \(64,\): expected \(B, 2\*\*n\)"),
+        (
+            lambda: density_matrix(torch.rand(3, 4)),
+            r"squared length of states\[0\] .*amplitude_states",
+        ),
+        (
+            lambda: compression_bound(random_states(3, 2), 3),
+            "n_kept=3: expected a whole number from 0 to 2",
+        ),
         (
             lambda: QuantumAutoencoder(3, 1).encode(random_states(2, 2)),
-            r"states has shape \(2, 4\), 2 qubits: expected \(B, 8\)",
+            r"states has shape \(2, 4\): expected \(B, 8\)",
         ),
         (lambda: QuantumAutoencoder(2, 1).fidelity(torch.rand(1, 4)), "squared length"),
     ],

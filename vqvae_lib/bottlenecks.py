@@ -1,23 +1,23 @@
 """What may stand between code and decoder: the circuit, and the twins it is compared with.
 
-Each maps z (B, d) to features (B, m), d and m as the circuit has them, so that nothing else in the
-model changes: an ablation is another bottleneck.
+Each maps z (B, d) to features (B, m), with the circuit's d and m, so that nothing else in the model
+changes: an ablation is another bottleneck.
 
 ===============  ================================================================================
 "quantum"        the circuit
-"separable"      the circuit without its entangling gates: n qubits, each for itself
+"separable"      the circuit without its entangling gates: n qubits, each on its own
 "frozen"         the circuit, its angles left as they begin
 "patched"        several smaller circuits side by side, each with its own part of z
 "fourier"        a trained linear combination of the circuit's own Fourier functions, without a
-                 circuit; it begins as the circuit does (of many qubits: nearly)
-"mlp"            a hidden layer of about as many numbers as the circuit has angles
+                 circuit; it begins where the circuit does (with many qubits: nearly)
+"mlp"            a hidden layer with about as many numbers as the circuit has angles
 "linear"         a matrix
-"tanh"           each coordinate squashed into the range that a qubit's feature has
+"tanh"           each coordinate squashed into the range of a qubit's feature
 "none"           nothing: the VAE of chapter 3
 ===============  ================================================================================
 
-Where m = d, all of them begin near the identity, as the circuit does with its chart, up to the
-signs of coordinates: a circuit's ⟨Z⟩ begins at -z, and the prior does not mind.
+Where m = d, all of them begin near the identity, as the circuit does with its noisy passthrough, up
+to the signs of coordinates: a circuit's ⟨Z⟩ begins at -z, which is all the same to the prior.
 """
 
 from __future__ import annotations
@@ -25,18 +25,27 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
-from vqvae_lib._checks import check_count
+from vqvae_lib._checks import check_choice, check_count, check_flag, check_tensor
 from vqvae_lib.networks import mlp
-from vqvae_lib.quantum import Circuit, QuantumLayer
+from vqvae_lib.quantum import Backend, Circuit, QuantumLayer
 from vqvae_lib.quantum.layer import Init
 
-__all__ = ["Fourier", "ParameterCount", "Patched", "Scaled", "count_parameters", "make_bottleneck"]
+__all__ = [
+    "Fourier",
+    "Kind",
+    "ParameterCount",
+    "Patched",
+    "Scaled",
+    "count_parameters",
+    "make_bottleneck",
+]
 
 Kind = Literal[
     "quantum", "separable", "frozen", "patched", "fourier", "mlp", "linear", "tanh", "none"
@@ -47,10 +56,10 @@ def make_bottleneck(
     kind: Kind,
     circuit: Circuit,
     *,
-    init: Init | None = None,
-    scale_features: bool = True,
-    backend: Any = "auto",
+    init: Init = "noisy_passthrough",
+    backend: str | Backend = "auto",
     patches: int | None = None,
+    scale_features: bool = True,
     **options: Any,
 ) -> nn.Module:
     """Make one of the bottlenecks above.
@@ -58,20 +67,17 @@ def make_bottleneck(
     Parameters
     ----------
     kind
-        Which.
+        A name from the table.
     circuit
-        The circuit, which also says d and m to those that have none.
-    init
-        How a circuit's angles begin, see `vqvae_lib.quantum.layer.initial_weights`. None: the
-        chart where the circuit has one, else random.
-    scale_features
-        Whether features between -1 and 1 are multiplied by learned numbers, one for each, which
-        begin at 1/a. With the angle scale a and the chart, a feature is ±a·z to first order: so
-        scaled, the decoder is first given z itself, up to signs.
-    backend, **options
-        Of the circuit, as for `QuantumLayer`.
+        What the quantum kinds run; to the others it lends its d, m and angle scale.
+    init, backend, **options
+        For the circuit, as in `QuantumLayer`.
     patches
-        For "patched", and for it alone: into how many circuits the qubits are divided.
+        For "patched", and for it alone: how many circuits share the qubits.
+    scale_features
+        Whether features between -1 and 1 are multiplied by learned numbers, one each, which begin
+        at 1/a. With the angle scale a and a passthrough, a feature is ±a·z to first order: scaled
+        like this, the decoder first sees z itself, up to signs.
 
     Returns
     -------
@@ -82,58 +88,63 @@ def make_bottleneck(
     ------
     ValueError
         If there is no such kind, it needs m = d and the circuit has another m, or `patches` does
-        not divide the qubits.
+        not fit.
     """
-    if kind not in get_args(Kind):
-        listed = ", ".join(repr(known) for known in get_args(Kind))
-        raise ValueError(f"bottleneck={kind!r}: expected one of {listed}")
-    if (kind == "patched") != (patches is not None):
+    check_choice("bottleneck", kind, get_args(Kind))
+    check_flag("scale_features", scale_features)
+    if kind != "patched" and patches is not None:
         raise ValueError(
-            f"bottleneck={kind!r} with patches={patches!r}: expected patches with 'patched', and "
-            "with it alone"
+            f"bottleneck={kind!r} with patches={patches!r}: expected patches only with 'patched'"
         )
     d, m, a = circuit.latent_dim, circuit.n_features, circuit.angle_scale
-    assert d is not None
     if kind in ("none", "tanh") and d != m:
         raise ValueError(
             f"bottleneck={kind!r} gives as many numbers as it takes, {d}, and this circuit has "
-            f"{m} features: expected readout='ZX' with two angles a qubit, or 'Z' with one"
+            f"{m} features: expected readout='ZX' with two angles per qubit, or 'Z' with one"
         )
-    if kind == "separable":
-        circuit = replace(circuit, entangler="none", mirror=False)
-    if kind in ("quantum", "separable", "frozen"):
-        layer: nn.Module = QuantumLayer(circuit, backend, init=init, **options)
-        layer.requires_grad_(kind != "frozen")
-    elif patches is not None:
-        layer = Patched(circuit, patches, backend, init=init, **options)
-    elif kind == "fourier":
-        layer = Fourier(QuantumLayer(circuit, backend, init=init))
-    elif kind == "tanh":
-        layer = _Tanh(a)
-    else:
-        return _classical(kind, circuit)
+    quantum: dict[str, Any] = {"init": init, "backend": backend, **options}
+    layer: nn.Module
+    match kind:
+        case "none":
+            return nn.Identity()
+        case "linear":
+            return _make_linear(d, m)
+        case "mlp":
+            return _make_mlp(d, m, n_parameters=math.prod(circuit.weight_shape))
+        case "tanh":
+            layer = _Tanh(a)
+        case "fourier":
+            layer = Fourier(QuantumLayer(circuit, **quantum))
+        case "patched":
+            layer = Patched(circuit, check_count("patches", patches), **quantum)
+        case "separable":
+            layer = QuantumLayer(replace(circuit, entangler="none", mirror=False), **quantum)
+        case "frozen":
+            layer = QuantumLayer(circuit, **quantum).requires_grad_(False)
+        case _:
+            layer = QuantumLayer(circuit, **quantum)
     return Scaled(layer, m, 1 / a) if scale_features else layer
 
 
-def _classical(kind: str, circuit: Circuit) -> nn.Module:
-    """Make one of the bottlenecks that know nothing of angles."""
-    d, m = circuit.latent_dim or 0, circuit.n_features
-    if kind == "none":
-        return nn.Identity()
-    if kind == "linear":
-        linear = nn.Linear(d, m)
-        if d == m:
-            with torch.no_grad():
-                linear.weight.copy_(torch.eye(d) + 0.1 * torch.randn(d, d))
-                linear.bias.zero_()
-        return linear
-    angles = math.prod(circuit.weight_shape)
-    hidden = max(1, round((angles - m) / (d + m + 1)))  # weights and biases of both layers
-    return _NearIdentity(mlp([d, hidden, m])) if d == m else mlp([d, hidden, m])
+def _make_linear(d: int, m: int) -> nn.Linear:
+    """Make a matrix: near the identity where it is square, as torch draws it otherwise."""
+    linear = nn.Linear(d, m)
+    if d == m:
+        with torch.no_grad():
+            linear.weight.copy_(torch.eye(d) + 0.1 * torch.randn(d, d))
+            linear.bias.zero_()
+    return linear
+
+
+def _make_mlp(d: int, m: int, *, n_parameters: int) -> nn.Module:
+    """Make a network with one hidden layer and about so many weights and biases."""
+    hidden = max(1, round((n_parameters - m) / (d + m + 1)))
+    network = mlp([d, hidden, m])
+    return _NearIdentity(network) if d == m else network
 
 
 class Scaled(nn.Module):
-    """A layer whose outputs are multiplied by learned numbers.
+    """A layer with its outputs multiplied by learned numbers.
 
     Parameters
     ----------
@@ -142,7 +153,7 @@ class Scaled(nn.Module):
     m
         Number of its outputs.
     start
-        What the numbers begin with.
+        Where all the numbers begin.
     """
 
     def __init__(self, layer: nn.Module, m: int, start: float) -> None:
@@ -156,61 +167,56 @@ class Scaled(nn.Module):
 
 
 class Patched(nn.Module):
-    """Circuits side by side, with no gate between them: each is given its own part of z.
+    """Circuits side by side, with no gate between them: each takes its own part of z.
 
-    n qubits become P circuits of n/P. Together they are one circuit of n qubits that has no gate
-    across the borders, so that a state of n/P qubits is all that a simulator, or a small device,
-    ever holds. What the borders cost is that no feature depends on z of two patches.
+    n qubits become P circuits of n/P. Together they are one circuit of n qubits without a gate
+    across the borders, so a simulator, or a small device, never has to hold more than a state of
+    n/P qubits. The price is that no feature depends on coordinates from two patches.
 
     Parameters
     ----------
     circuit
-        That of all n qubits, which the patches take after.
+        The one on all n qubits; patches differ from it only in size.
     patches
         How many, P; a divisor of n.
-    backend, init, **options
-        Of every patch, as for `QuantumLayer`.
+    init, backend, **options
+        For every patch, as in `QuantumLayer`.
 
     Raises
     ------
     ValueError
-        If the qubits cannot be divided into so many equal parts.
+        If `patches` does not divide the qubits into equal parts.
     """
 
     def __init__(
         self,
         circuit: Circuit,
         patches: int,
-        backend: Any = "auto",
         *,
-        init: Init | None = None,
+        init: Init = "noisy_passthrough",
+        backend: str | Backend = "auto",
         **options: Any,
     ) -> None:
         super().__init__()
-        check_count("patches", patches)
-        n, d = circuit.n_qubits, circuit.latent_dim
+        patches, n = check_count("patches", patches), circuit.n_qubits
         if n % patches:
             raise ValueError(f"patches={patches} does not divide n_qubits={n} into equal parts")
-        assert d is not None
-        part = replace(circuit, n_qubits=n // patches, latent_dim=d // patches)
+        self.d = circuit.latent_dim
+        part = replace(circuit, n_qubits=n // patches)
         self.layers = nn.ModuleList(
-            QuantumLayer(part, backend, init=init, **options) for _ in range(patches)
+            QuantumLayer(part, init=init, backend=backend, **options) for _ in range(patches)
         )
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, d) -> (B, m), both in the order of the patches."""
-        if z.shape[-1] % len(self.layers):
-            raise ValueError(
-                f"z has shape {tuple(z.shape)}: expected (B, d), d a multiple of "
-                f"{len(self.layers)}, the number of patches"
-            )
+        check_tensor("z", z, (..., self.d), least=0)
         parts = z.chunk(len(self.layers), dim=-1)  # P times (B, d / P)
         features = [layer(part) for layer, part in zip(self.layers, parts, strict=True)]
         return torch.cat(features, dim=-1)  # P times (B, m / P) -> (B, m)
 
 
 class _NearIdentity(nn.Module):
-    """z plus what a network adds, which begins at a tenth of what the network would give."""
+    """z plus the output of a network, whose last layer begins at a tenth of its usual size."""
 
     def __init__(self, network: nn.Sequential) -> None:
         super().__init__()
@@ -224,7 +230,7 @@ class _NearIdentity(nn.Module):
 
 
 class _Tanh(nn.Module):
-    """tanh(a z): between -1 and 1, with slope a at 0, as a qubit's feature has."""
+    """tanh(a z): between -1 and 1 and with slope a at 0, like a qubit's feature."""
 
     def __init__(self, angle_scale: float) -> None:
         super().__init__()
@@ -238,56 +244,55 @@ class _Tanh(nn.Module):
 
 
 class Fourier(nn.Module):
-    """Trigonometric functions of z, linearly combined: what a circuit can say, without a circuit.
+    """A linear combination of trigonometric functions of z: all a circuit can express, without it.
 
-    Every feature of a circuit that takes z once is a combination of the products, over the
-    qubits, of a few functions each of the qubit's own angles t and u (Schuld, Sweke and Meyer
-    2021, arXiv:2008.08605): 1, cos t, sin t with one angle, 1, sin t, cos t cos u, cos t sin u
-    with two, so 3^n or 4^n functions. With re-uploading, they are the products over coordinates
-    of 1, cos kt, sin kt up to k = L. The weights begin where a least-squares fit finds the
-    circuit's features.
+    Every feature of a circuit that takes z once is a linear combination of products with one
+    factor for each qubit, a function of the qubit's own angles t and u (Schuld, Sweke and Meyer
+    2021, arXiv:2008.08605): 1, cos t, sin t with one angle, or 1, sin t, cos t cos u, cos t sin u
+    with two, so 3^n or 4^n products. With re-uploading there is one factor for each coordinate:
+    1, cos kt, sin kt up to k = L. The weights begin at a least-squares fit to the features of the
+    circuit.
 
     Parameters
     ----------
     layer
-        The circuit, and the weights with which the fit is made.
+        The circuit and the weights to which the fit is made.
     max_functions
-        Above this number not all products are taken, but first those with the fewest factors, in
-        an order that is always the same.
+        Most products to take: those with the fewest factors other than 1 come first, in an order
+        that is always the same.
     seed
-        Of the points of the fit.
+        For the points of the fit.
 
     Attributes
     ----------
     exact : bool
-        Whether all products are there.
+        Whether all products are taken.
     """
 
     def __init__(self, layer: QuantumLayer, *, max_functions: int = 1024, seed: int = 0) -> None:
         super().__init__()
-        check_count("max_functions", max_functions)
-        circuit = layer.circuit
-        self.circuit = circuit
+        max_functions = check_count("max_functions", max_functions)
+        self.circuit = circuit = layer.circuit
         places, each = self._sizes()
         self.exact = each**places <= max_functions
-        choice = _products(places, each, max_functions)
+        choice = _list_products(places, each, max_functions)
         self.choice: Tensor
         self.register_buffer("choice", torch.tensor(choice))  # (F, places)
         self.combine = nn.Linear(len(choice), circuit.n_features, bias=False)
         generator = torch.Generator().manual_seed(seed)
         rows = 2 * len(choice)
-        z = torch.rand(rows, circuit.latent_dim or 0, generator=generator, dtype=torch.float64)
+        z = torch.rand(rows, circuit.latent_dim, generator=generator, dtype=torch.float64)
         z = (2 * z - 1) * math.pi / abs(circuit.angle_scale)  # one period
         with torch.no_grad():
-            features = layer.backend(z, layer.weights.double())
-            fitted = torch.linalg.lstsq(self.functions(z), features).solution  # (F, m)
-            self.combine.weight.copy_(fitted.T)
+            features = layer.backend(z, layer.weights.double())  # (2 F, m)
+            solution = torch.linalg.lstsq(self.functions(z), features).solution  # (F, m)
+            self.combine.weight.copy_(solution.T)
 
     def _sizes(self) -> tuple[int, int]:
-        """How many factors a product has, and between how many functions each is chosen."""
+        """Factors of a product, and functions to choose from for each of them."""
         circuit = self.circuit
         if circuit.reupload:
-            return circuit.latent_dim or 0, 2 * circuit.space_layers + 1
+            return circuit.latent_dim, 2 * circuit.space_layers + 1
         return circuit.n_qubits, 2 + circuit.angles_per_qubit
 
     def functions(self, z: Tensor) -> Tensor:
@@ -315,7 +320,7 @@ class Fourier(nn.Module):
         return self.combine(self.functions(z))
 
     def extra_repr(self) -> str:
-        """Say how many functions there are, and of how many."""
+        """Say how many of all functions there are when the module is printed."""
         places, each = self._sizes()
         return f"{len(self.choice)} of {each}^{places} functions"
 
@@ -323,31 +328,31 @@ class Fourier(nn.Module):
 _WAVES = (torch.cos, torch.sin)
 
 
-def _products(places: int, each: int, most: int) -> list[tuple[int, ...]]:
-    """Which function every product takes at every place, 0 for the constant; the fewest first."""
-    found: list[tuple[int, ...]] = []
-    for count in range(places + 1):
+def _list_products(places: int, each: int, most: int) -> list[tuple[int, ...]]:
+    """List products by the function they take at each place, 0 for the constant; simplest first."""
+    return list(itertools.islice(_iterate_products(places, each), most))
+
+
+def _iterate_products(places: int, each: int) -> Iterator[tuple[int, ...]]:
+    for count in range(places + 1):  # factors other than the constant
         for chosen in itertools.combinations(range(places), count):
-            for values in itertools.product(range(1, each), repeat=count):
-                if len(found) == most:
-                    return found
-                row = [0] * places
-                for place, value in zip(chosen, values, strict=True):
-                    row[place] = value
-                found.append(tuple(row))
-    return found
+            for functions in itertools.product(range(1, each), repeat=count):
+                product = [0] * places
+                for place, function in zip(chosen, functions, strict=True):
+                    product[place] = function
+                yield tuple(product)
 
 
 class ParameterCount(NamedTuple):
-    """How many numbers a bottleneck has, and how many of them make a difference.
+    """How many numbers a bottleneck trains, and how many of them make a difference.
 
     Attributes
     ----------
     nominal
         Trained numbers.
     effective
-        Directions in which they can be moved so that a feature changes somewhere: the rank of the
-        features' derivatives, at the given weights.
+        Independent directions in which moving them changes a feature somewhere: the rank of the
+        features' derivatives at the current weights.
     """
 
     nominal: int
@@ -355,33 +360,28 @@ class ParameterCount(NamedTuple):
 
 
 def count_parameters(bottleneck: nn.Module, z: Tensor) -> ParameterCount:
-    """Count a bottleneck's trained numbers, and those that have an effect.
+    """Count a bottleneck's trained numbers, and those that have an effect of their own.
 
-    An angle may have none: the last RZ before a measurement of Z, an RZ on a qubit that is at a
-    pole; or two may have the same, as neighbouring turns about one axis.
+    An angle may have no effect, as the last RZ before a measurement of Z, or an RZ on a qubit at a
+    pole. Two may have the same effect, as neighbouring turns about one axis.
 
     Parameters
     ----------
     bottleneck
         (B, d) -> (B, m).
     z
-        Where to look, (B, d); B·m should be well above the number of parameters.
-
-    Returns
-    -------
-    ParameterCount
-        ``nominal``, ``effective``.
+        Points to look at, (B, d); B·m should be well above the number of parameters.
 
     Raises
     ------
     ValueError
-        If B·m is not above the number of parameters: the rank could not be seen.
+        If B·m is not above the number of parameters, which would hide the rank.
     """
     trained = [p for p in bottleneck.parameters() if p.requires_grad]
     nominal = sum(p.numel() for p in trained)
     if not nominal:
         return ParameterCount(0, 0)
-    twin = _double(bottleneck)
+    twin = copy.deepcopy(bottleneck).double()
     weights = [p for p in twin.parameters() if p.requires_grad]
     features = twin(z.double())  # (B, m)
     if features.numel() <= nominal:
@@ -401,8 +401,3 @@ def count_parameters(bottleneck: nn.Module, z: Tensor) -> ParameterCount:
         rows.append(torch.cat([slope.flatten() for slope in slopes]))
     values = torch.linalg.svdvals(torch.stack(rows))
     return ParameterCount(nominal, int((values > 1e-9 * values[0]).sum()))
-
-
-def _double(module: nn.Module) -> nn.Module:
-    """Copy a module, in double precision."""
-    return copy.deepcopy(module).double()

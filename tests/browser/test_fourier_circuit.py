@@ -11,7 +11,7 @@ from tests.browser.conftest import assert_texts_apart
 from tests.course.test_fourier_circuit import mulberry32
 from vqvae_lib import Circuit
 from vqvae_lib.course.widgets import FourierCircuit
-from vqvae_lib.quantum import StateVector
+from vqvae_lib.quantum import StateVectorSimulator
 
 SETTINGS = {"initial": "zero", "embedding": "RX", "entangler": "ring", "space_layers": 3}
 CIRCUITS = {
@@ -43,7 +43,7 @@ def curve(circuit, weights, count=128):
     """The feature through one period, by the library."""
     points = torch.tensor(POINT, dtype=torch.float64).repeat(count, 1)
     points[:, J] = torch.linspace(-math.pi, math.pi, count + 1, dtype=torch.float64)[:-1]
-    return StateVector(circuit)(points, torch.tensor(weights))[:, K].numpy()
+    return StateVectorSimulator(circuit)(points, torch.tensor(weights))[:, K].numpy()
 
 
 def drawn(page, name="vq-curve"):

@@ -9,7 +9,7 @@ import torch
 
 from tests.browser.conftest import assert_texts_apart
 from tests.course.test_quantum_plane import drawn, figure
-from vqvae_lib.quantum.statevector import bloch_vectors, evolve
+from vqvae_lib.quantum.statevector import StateVectorSimulator, bloch_vectors
 
 MODELS = {
     "two": drawn(seed=1, entangler="ring", readout="ZX", angle_scale=1.5),
@@ -46,7 +46,7 @@ def assert_shows(page, model="two"):
     point = chosen(page)
     z = torch.tensor([point], dtype=torch.float64)
     with torch.no_grad():
-        state = evolve(layer.circuit, layer.circuit.operations(), z, layer.weights)
+        state = StateVectorSimulator(layer.circuit).state(z, layer.weights)
         vectors = bloch_vectors(state)[0].numpy()  # (n, 3)
         features = layer(z)[0].numpy()  # (m,)
         image = model.likelihood.mean(model.decode(z))[0].numpy()  # (D,)

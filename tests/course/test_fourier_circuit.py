@@ -248,7 +248,9 @@ def test_weights_modulo_a_turn_give_the_same_feature():
     part, angles = scripted(THRICE, weights={"it": 5 * weights})
     given = f"{json.dumps(part)}, {json.dumps(angles)}, {z[0].tolist()}"
     found = in_node("fourier_circuit", f"feature({given}, 1)")
-    assert found == pytest.approx(StateVectorSimulator(THRICE)(z, 5 * weights)[0, 1].item(), abs=1e-12)
+    assert found == pytest.approx(
+        StateVectorSimulator(THRICE)(z, 5 * weights)[0, 1].item(), abs=1e-12
+    )
 
 
 @needs_node
@@ -259,9 +261,13 @@ def test_samples_run_through_one_period():
     found = in_node("fourier_circuit", f"sample({json.dumps(part)}, {json.dumps(angles)}, 2, 1, 9)")
     points = z[:1].repeat(9, 1)
     points[:, 2] = torch.linspace(-2 * math.pi, 2 * math.pi, 10, dtype=torch.float64)[:-1]
-    np.testing.assert_allclose(found, StateVectorSimulator(circuit)(points, weights)[:, 1], atol=1e-12)
+    np.testing.assert_allclose(
+        found, StateVectorSimulator(circuit)(points, weights)[:, 1], atol=1e-12
+    )
     points[:, 2] += 4 * math.pi
-    np.testing.assert_allclose(found, StateVectorSimulator(circuit)(points, weights)[:, 1], atol=1e-12)
+    np.testing.assert_allclose(
+        found, StateVectorSimulator(circuit)(points, weights)[:, 1], atol=1e-12
+    )
 
 
 @needs_node

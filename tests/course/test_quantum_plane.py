@@ -12,7 +12,7 @@ import vqvae_lib as vq
 from tests.course.widget_tools import assert_words_are_used, in_node, needs_node, state_in_html
 from vqvae_lib.course.widgets import LatentPlanes, QuantumPlane, latent_plane, quantum_plane
 from vqvae_lib.likelihoods import Bernoulli, Binomial, Gaussian, Likelihood
-from vqvae_lib.quantum.statevector import bloch_vectors, evolve
+from vqvae_lib.quantum.statevector import StateVectorSimulator, bloch_vectors
 
 # Each has another circuit, or another way from the features to the image.
 CASES = {
@@ -171,7 +171,7 @@ def test_all_that_is_shown_is_the_library_s(case):
     z = torch.tensor(POINTS, dtype=torch.float64)
     layer = model.quantum_layer
     with torch.no_grad():
-        state = evolve(layer.circuit, layer.circuit.operations(), z, layer.weights)
+        state = StateVectorSimulator(layer.circuit).state(z, layer.weights)
         expected = {
             "vectors": bloch_vectors(state),  # (B, n, 3)
             "features": layer(z),  # (B, m)
@@ -189,7 +189,7 @@ def test_the_cases_reach_entangled_and_pure_qubits():
         layer = drawn(seed=seed, **settings).quantum_layer
         z = torch.tensor(POINTS, dtype=torch.float64)
         with torch.no_grad():
-            state = evolve(layer.circuit, layer.circuit.operations(), z, layer.weights)
+            state = StateVectorSimulator(layer.circuit).state(z, layer.weights)
         shortest[case] = bloch_vectors(state).norm(dim=2).min().item()
     assert min(shortest.values()) < 0.4
     pure = {case for case, length in shortest.items() if length > 1 - 1e-9}

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from tests.quantum.oracle import circuits, features, problem, with_gradients
 from vqvae_lib import Circuit
-from vqvae_lib.quantum import LightCone, PennyLane, StateVector
+from vqvae_lib.quantum import LightCone, PennyLane, StateVectorSimulator
 from vqvae_lib.quantum.compiled import Compiled
 
 FAST = {
-    "statevector": StateVector,
+    "statevector": StateVectorSimulator,
     "compiled": Compiled,
     "light_cone": LightCone,
     "light_cone in plain torch": lambda circuit: LightCone(circuit, compiled=False),
@@ -114,4 +114,4 @@ def test_parameter_shift_on_a_device_is_backpropagation():
     circuit = Circuit(2)
     z, weights, seeds = problem(circuit, 2, 3)
     shifted = with_gradients(PennyLane(circuit, diff_method="parameter-shift"), z, weights, seeds)
-    assert_close(shifted, with_gradients(StateVector(circuit), z, weights, seeds), 1e-12)
+    assert_close(shifted, with_gradients(StateVectorSimulator(circuit), z, weights, seeds), 1e-12)

@@ -10,7 +10,7 @@ from scipy.linalg import expm
 from tests.quantum.oracle import problem
 from vqvae_lib import Circuit
 from vqvae_lib.quantum import statevector as sv
-from vqvae_lib.quantum.circuit import Embed, Rotate
+from vqvae_lib.quantum.circuit import Embed, Entangle, Rotate
 
 X = np.array([[0, 1], [1, 0]])
 Y = np.array([[0, -1j], [1j, 0]])
@@ -86,15 +86,21 @@ def test_the_norm_survives_a_hundred_layers(dtype):
     operations = circuit.operations()
     rotations = 5 * sum(3 * isinstance(o, Rotate) + 2 * isinstance(o, Embed) for o in operations)
     assert rotations == 5 * (3 * 101 + 2 * 100)
-    state = sv.evolve(circuit, operations, z, weights)
+    state = sv.initial_state(circuit.initial, 5, like=z)
+    state = sv.evolve(state, operations, z, weights)
     # Each rotation is rounded, and so changes the norm by about one unit of rounding.
     assert (state.norm(dim=1) - 1).abs().max() < rotations * torch.finfo(dtype).eps
 
 
 def test_the_uniform_superposition_has_an_amplitude_for_each_of_all_basis_states():
-    circuit = Circuit(3, entangler="none", encoder_layers=0)
-    state = sv.evolve(circuit, [], torch.zeros(1, 3), torch.zeros(circuit.weight_shape))
-    np.testing.assert_allclose(state, np.full((1, 8), 8**-0.5), atol=1e-7)
+    state = sv.initial_state("superposition", 3, like=torch.zeros(2, 3))
+    np.testing.assert_allclose(state, np.full((2, 8), 8**-0.5), atol=1e-7)
+    assert state.dtype == torch.complex64
+    zero = sv.initial_state("zero", 2, like=torch.zeros(1, 4, dtype=torch.float64))
+    assert zero.tolist() == [[1, 0, 0, 0]]
+    assert zero.dtype == torch.complex128
+    with pytest.raises(ValueError, match="kind='plus': expected one of 'superposition', 'zero'"):
+        sv.initial_state("plus", 2, like=torch.zeros(1, 2))
 
 
 def test_second_derivatives_hold_where_amplitudes_vanish():
@@ -104,13 +110,13 @@ def test_second_derivatives_hold_where_amplitudes_vanish():
     )
     weights = torch.zeros(circuit.weight_shape, dtype=torch.float64)
     hessian = torch.autograd.functional.hessian(
-        lambda z: sv.StateVector(circuit)(z[None], weights).sum(), torch.zeros(1).double()
+        lambda z: sv.StateVectorSimulator(circuit)(z[None], weights).sum(), torch.zeros(1).double()
     )
     assert (hessian + 1).abs().max() < 1e-15
 
 
 def test_it_has_second_derivatives():
-    backend = sv.StateVector(Circuit(2))
+    backend = sv.StateVectorSimulator(Circuit(2))
     z = torch.randn(1, 4, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(backend.circuit.weight_shape, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(backend, (z, weights), atol=1e-6)
@@ -122,7 +128,61 @@ def test_each_sample_may_have_its_own_weights():
     z = torch.randn(4, 6, generator=generator, dtype=torch.float64)
     L, n, _ = circuit.weight_shape
     weights = torch.randn(L, n, 4, 3, generator=generator, dtype=torch.float64)
-    together = sv.evolve(circuit, circuit.operations(), z, weights)
+    simulator = sv.StateVectorSimulator(circuit)
+    start = sv.initial_state(circuit.initial, n, like=z)
+    together = sv.evolve(start, circuit.operations(), z, weights)
     for i in range(4):
-        alone = sv.evolve(circuit, circuit.operations(), z[i : i + 1], weights[:, :, i])
+        alone = simulator.state(z[i : i + 1], weights[:, :, i])
         torch.testing.assert_close(together[i], alone[0], rtol=0, atol=1e-13)
+
+
+# --------------------------------------------------------------------- one dispatch, and strict
+
+
+@pytest.mark.parametrize("gate", [sv.cnot, sv.cz])
+@pytest.mark.parametrize(
+    ("control", "target", "told"),
+    [
+        (1, 1, "control=1 and target=1: expected two different qubits"),
+        (3, 0, "control=3: expected a whole number from 0 to 2"),
+        (0, -1, "target=-1: expected a whole number from 0 to 2"),
+    ],
+)
+def test_gates_on_impossible_pairs_are_refused(gate, control, target, told):
+    with pytest.raises(ValueError, match=told):
+        gate(random_state(1, 3), control, target)
+
+
+def test_qubits_that_are_not_there_are_refused():
+    for call in (
+        lambda state: sv.apply_gate(state, torch.eye(2), 2),
+        lambda state: sv.expectation_z(state, -1),
+        lambda state: sv.expectations(state, [0, 2], "ZX"),
+    ):
+        with pytest.raises(ValueError, match=r"qubit=.*: expected a whole number from 0 to 1"):
+            call(random_state(1, 2))
+
+
+def test_unknown_names_are_refused_and_not_taken_for_another_gate():
+    state, z, weights = random_state(1, 2), torch.zeros(1, 2), torch.zeros(1, 2, 3)
+    layer = Entangle(((0, 1),), "CZ")
+    object.__setattr__(layer, "gate", "SWAP")  # past the check of Entangle itself
+    with pytest.raises(ValueError, match="gate='SWAP': expected one of 'CNOT', 'CZ'"):
+        sv.evolve(state, [layer], z, weights)
+    with pytest.raises(ValueError, match="gate='RQ': expected one of 'RX', 'RY', 'RZ'"):
+        sv.evolve(state, [Embed(("RQ",), 1.0)], z, weights)
+    with pytest.raises(ValueError, match="observable='Y': expected one of 'Z', 'X'"):
+        sv.expectations(state, [0], "ZY")
+    with pytest.raises(TypeError, match="operation='H': expected Embed, Rotate or Entangle"):
+        sv.evolve(state, ["H"], z, weights)
+
+
+def test_expectations_come_qubit_by_qubit_in_the_order_of_the_readout():
+    state = random_state(3, 3)
+    wanted = [[(Z, 2), (X, 2), (Z, 0), (X, 0)], [(X, 1)]]
+    for (qubits, readout), pairs in zip([([2, 0], "ZX"), ([1], "X")], wanted, strict=True):
+        values = sv.expectations(state, qubits, readout).numpy()
+        for column, (pauli, qubit) in zip(values.T, pairs, strict=True):
+            matrix = on(3, **{f"q{qubit}": pauli})
+            expected = np.einsum("bi,ij,bj->b", state.numpy().conj(), matrix, state.numpy()).real
+            np.testing.assert_allclose(column, expected, atol=1e-15)

@@ -1,7 +1,4 @@
-"""Which simulator runs a circuit: by name, or the fastest that can.
-
-A *backend* belongs to one circuit and is called as ``backend(z, weights) -> features``. It holds
-no weights, so that weights move from one backend to another.
+"""What runs a circuit: the contract of a backend, and the backends by name.
 
 ================  ==============================================================================
 "statevector"     the readable reference, in plain torch: any device, any order of derivatives
@@ -9,28 +6,81 @@ no weights, so that weights move from one backend to another.
 "light_cone"      exact features from windows of a few qubits each: any number of qubits
 "pennylane"       a PennyLane device, with shots, noise and hardware
 "auto"            the fastest exact one: light cones where they cost less than the whole state,
-                  compiled on the CPU and plain torch elsewhere
+                  else compiled kernels on the CPU and plain torch on other devices
 ================  ==============================================================================
 """
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from vqvae_lib._checks import check_choice
 from vqvae_lib.quantum.circuit import Circuit
-from vqvae_lib.quantum.light_cone import LightCone, cones, cost, whole
+from vqvae_lib.quantum.light_cone import LightCone
 from vqvae_lib.quantum.pennylane_backend import PennyLane
-from vqvae_lib.quantum.statevector import StateVector
+from vqvae_lib.quantum.statevector import StateVectorSimulator
+from vqvae_lib.quantum.windows import cones, cost, whole
 
-__all__ = ["make_backend"]
+__all__ = ["Auto", "Backend", "make_backend"]
 
-Backend = Callable[[Tensor, Tensor], Tensor]
-NAMES = ("auto", "statevector", "compiled", "light_cone", "pennylane")
+
+@runtime_checkable
+class Backend(Protocol):
+    """A way to run one circuit.
+
+    It holds no weights, so the same weights move freely from one backend to another.
+
+    Attributes
+    ----------
+    circuit
+        The one that it runs.
+    name
+        What a layer that runs on it prints.
+    """
+
+    circuit: Circuit
+    name: str
+
+    def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
+        """Features (B, m) of latent vectors (B, d), with weights `Circuit.weight_shape`."""
+
+
+class Auto:
+    """Backend that takes the fastest exact way.
+
+    Parameters
+    ----------
+    circuit
+        Its light cones decide: windows where they cost less than the whole state.
+
+    Attributes
+    ----------
+    on_cpu, elsewhere : Backend
+        What runs tensors on the CPU, and on other devices.
+    """
+
+    name = "auto"
+
+    def __init__(self, circuit: Circuit) -> None:
+        self.circuit = circuit
+        self.on_cpu: Backend
+        self.elsewhere: Backend
+        if cost(cones(circuit)) < cost(whole(circuit)):
+            self.on_cpu = self.elsewhere = _make_light_cone(circuit)
+        else:
+            self.on_cpu, self.elsewhere = _make_compiled(circuit), StateVectorSimulator(circuit)
+
+    def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
+        """Features (B, m) of latent vectors (B, d), with weights `Circuit.weight_shape`."""
+        on_cpu = not isinstance(z, Tensor) or z.device.type == "cpu"
+        return (self.on_cpu if on_cpu else self.elsewhere)(z, weights)
 
 
 def make_backend(circuit: Circuit, name: str = "auto", **options: Any) -> Backend:
@@ -39,75 +89,49 @@ def make_backend(circuit: Circuit, name: str = "auto", **options: Any) -> Backen
     Parameters
     ----------
     circuit
-        The circuit.
+        What it will run.
     name
         "auto", "statevector", "compiled", "light_cone" or "pennylane", see above.
     **options
-        For "pennylane": those of `PennyLane`.
-
-    Returns
-    -------
-    Backend
-        A function of latent vectors (B, d) and weights that returns features (B, m).
+        Further arguments of the backend: ``compiled=False`` for `LightCone`, shots, a device and
+        more for `PennyLane`; the others take none.
 
     Raises
     ------
     ValueError
         If there is no such backend, or it cannot run this circuit.
+    TypeError
+        If it does not take an option.
 
     Warns
     -----
     RuntimeWarning
-        Where numba is missing, once: the features are the same, and come slower.
+        Where numba is missing, once: features are then the same, but slower.
     """
-    if name not in NAMES:
-        listed = ", ".join(repr(known) for known in NAMES)
-        raise ValueError(f"backend={name!r}: expected one of {listed}, or a function")
-    if name == "pennylane":
-        return PennyLane(circuit, **options)
-    if options:
-        raise ValueError(f"backend={name!r} takes no options: got {sorted(options)}")
-    if name == "light_cone":
-        return LightCone(circuit, compiled=_can_compile())
-    if name == "compiled":
-        return _compiled(circuit) if _can_compile() else StateVector(circuit)
-    if name == "statevector":
-        return StateVector(circuit)
-    return Auto(circuit)
+    return _FACTORIES[check_choice("backend", name, _FACTORIES)](circuit, **options)
 
 
-class Auto:
-    """Backend that takes the fastest exact way: `on_cpu` or `elsewhere`, as the data lie.
-
-    Parameters
-    ----------
-    circuit
-        The circuit.
-    """
-
-    name = "auto"
-
-    def __init__(self, circuit: Circuit) -> None:
-        self.circuit = circuit
-        compiled = _can_compile()
-        self.on_cpu: Any
-        self.elsewhere: Any
-        if cost(cones(circuit)) < cost(whole(circuit)):
-            self.on_cpu = self.elsewhere = LightCone(circuit, compiled=compiled)
-        else:
-            self.elsewhere = StateVector(circuit)
-            self.on_cpu = _compiled(circuit) if compiled else self.elsewhere
-
-    def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
-        """Features (B, m) of latent vectors (B, d), with weights `circuit.weight_shape`."""
-        on_cpu = not isinstance(z, Tensor) or z.device.type == "cpu"
-        return (self.on_cpu if on_cpu else self.elsewhere)(z, weights)
-
-
-def _compiled(circuit: Circuit) -> Backend:
+def _make_compiled(circuit: Circuit) -> Backend:
+    """Compiled kernels where numba works, else the reference."""
+    if not _can_compile():
+        return StateVectorSimulator(circuit)
     from vqvae_lib.quantum.compiled import Compiled
 
     return Compiled(circuit)
+
+
+def _make_light_cone(circuit: Circuit, *, compiled: bool = True) -> Backend:
+    """Light cones, by compiled kernels where numba works."""
+    return LightCone(circuit, compiled=compiled and _can_compile())
+
+
+_FACTORIES: dict[str, Callable[..., Backend]] = {
+    "auto": Auto,
+    "statevector": StateVectorSimulator,
+    "compiled": _make_compiled,
+    "light_cone": _make_light_cone,
+    "pennylane": PennyLane,
+}
 
 
 @cache
@@ -116,11 +140,18 @@ def _can_compile() -> bool:
     try:
         import vqvae_lib.quantum.compiled  # noqa: F401
     except ImportError as error:
-        warnings.warn(
+        _warn_user(
             "the quantum layer runs in plain torch, about a hundred times slower than compiled: "
-            f"{error}.",
-            RuntimeWarning,
-            stacklevel=4,
+            f"{error}."
         )
         return False
     return True
+
+
+def _warn_user(message: str) -> None:
+    """Warn at the user's line: the innermost one that lies outside this library."""
+    library = str(Path(__file__).parents[1])
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(library):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, RuntimeWarning, stacklevel=level)

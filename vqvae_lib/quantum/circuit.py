@@ -66,6 +66,14 @@ class Entangle:
     pairs: tuple[tuple[int, int], ...]
     gate: Gate = "CNOT"
 
+    def __post_init__(self) -> None:
+        check_choice("gate", self.gate, get_args(Gate))
+        for control, target in self.pairs:
+            if control == target:
+                raise ValueError(
+                    f"pairs holds ({control}, {target}): expected two different qubits"
+                )
+
     def inverse(self) -> Entangle:
         """Undo this layer: CNOT and CZ are their own inverses, so reverse the order."""
         return Entangle(self.pairs[::-1], self.gate)
@@ -336,7 +344,7 @@ class Circuit:
 
     def _skeleton(self) -> Iterator[tuple[Part, Embed | Rotate | _Slot]]:
         """Everything in the order in which it acts, with slots for the entangling layers."""
-        encoder = [self._embed, *[_Slot(reach=1)] * self.encoder_layers]
+        encoder: list[Embed | _Slot] = [self._embed, *[_Slot(reach=1)] * self.encoder_layers]
         yield from (("encoder", x) for x in encoder)
         layers, n, _ = self.weight_shape
         for row in range(layers):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from vqvae_lib._checks import check_choice, check_generator, check_tensor, describe
 from vqvae_lib.quantum.backends import Auto, Backend, make_backend
 from vqvae_lib.quantum.circuit import Circuit
 
 __all__ = ["QuantumLayer", "initial_weights"]
 
-Init = Literal["chart", "identity", "random"]
+Init = Literal["random", "passthrough", "noisy_passthrough"]
 
 
 class QuantumLayer(nn.Module):
@@ -22,29 +24,33 @@ class QuantumLayer(nn.Module):
     Parameters
     ----------
     circuit
-        The circuit.
-    backend
-        What runs it: "auto" (the fastest exact way), "statevector", "compiled", "light_cone",
-        "pennylane", or a backend made by hand, such as
-        ``PennyLane(circuit, "lightning.qubit", shots=1000)``.
+        What is computed. `Circuit.for_latent` gives one that suits the default start.
     init
-        How the weights begin, see `initial_weights`. None: "chart" where the circuit has one
-        (``mirror=True`` or ``entangler="none"``), else "random". In front of a decoder, a circuit
-        with random weights is a bad start: it scrambles the code before anything is learnt. A
-        chart hands it on, nearly unchanged.
+        How the weights begin, see `initial_weights`. In front of a decoder, random weights are a
+        bad start: they scramble the code before anything is learnt. "noisy_passthrough" hands it
+        on nearly unchanged.
+    backend
+        What computes it: "auto" (the fastest exact way), "statevector", "compiled", "light_cone"
+        or "pennylane", or a backend of one's own, such as
+        ``PennyLane(circuit, "lightning.qubit", shots=1000)``.
     generator
         Source of random numbers; None: torch's global one.
     **options
-        Of the backend "pennylane".
+        Further arguments of a backend that is given by name.
 
     Attributes
     ----------
     weights : Parameter
-        `circuit.weight_shape`, angles in radians.
+        `Circuit.weight_shape`, angles in radians.
+
+    Raises
+    ------
+    ValueError
+        If the circuit has no passthrough and `init` is not "random", or the backend cannot run it.
 
     Examples
     --------
-    >>> layer = QuantumLayer(Circuit(4))
+    >>> layer = QuantumLayer(Circuit.for_latent(8, 4))
     >>> layer(torch.zeros(2, 8)).shape
     torch.Size([2, 8])
     >>> exact = layer.to_backend("statevector")
@@ -55,17 +61,15 @@ class QuantumLayer(nn.Module):
     def __init__(
         self,
         circuit: Circuit,
-        backend: str | Backend = "auto",
         *,
-        init: Init | None = None,
+        init: Init = "noisy_passthrough",
+        backend: str | Backend = "auto",
         generator: torch.Generator | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
         self.circuit = circuit
-        self.backend = _backend(circuit, backend, options)
-        if init is None:
-            init = "random" if _no_chart(circuit) else "chart"
+        self.backend = _resolve_backend(circuit, backend, options)
         self.weights = nn.Parameter(initial_weights(circuit, init, generator=generator))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -81,13 +85,10 @@ class QuantumLayer(nn.Module):
         Tensor
             (..., m), expectation values between -1 and 1.
         """
-        if not isinstance(z, Tensor) or z.ndim == 2:
-            return self.backend(z, self.weights)
-        d = self.circuit.latent_dim
-        if z.ndim == 0 or z.shape[-1] != d:
-            raise ValueError(f"z has shape {tuple(z.shape)}: expected (..., {d})")
-        features = self.backend(z.reshape(-1, d), self.weights)
-        return features.reshape(*z.shape[:-1], self.circuit.n_features)
+        d, m = self.circuit.latent_dim, self.circuit.n_features
+        check_tensor("z", z, (..., d), dtype=(torch.float32, torch.float64), least=0)
+        features = self.backend(z.reshape(-1, d), self.weights)  # (B, m)
+        return features.reshape(*z.shape[:-1], m)
 
     def to_backend(self, backend: str | Backend, **options: Any) -> QuantumLayer:
         """Make a layer that runs on another backend and shares this one's weights.
@@ -97,83 +98,87 @@ class QuantumLayer(nn.Module):
         backend, **options
             As for the layer itself.
         """
-        unused = torch.Generator()  # nobody's random numbers are spent on weights that go
-        twin = QuantumLayer(self.circuit, backend, init="random", generator=unused, **options)
-        twin.weights = self.weights
-        return twin.train(self.training)
+        twin = copy.copy(self)
+        twin._parameters = self._parameters.copy()  # the weights are shared, the table is not
+        twin.backend = _resolve_backend(self.circuit, backend, options)
+        return twin
 
     def extra_repr(self) -> str:
-        """Describe the circuit and the backend, in the way of torch."""
-        name = getattr(self.backend, "name", type(self.backend).__name__)
+        """Describe the circuit and the backend when the layer is printed."""
+        name = self.backend.name
         if isinstance(self.backend, Auto):
             name += f" ({self.backend.on_cpu.name} on the CPU)"
         return f"{self.circuit}\nbackend {name}"
 
 
 def initial_weights(
-    circuit: Circuit, init: Init, *, generator: torch.Generator | None = None
+    circuit: Circuit,
+    init: Init = "noisy_passthrough",
+    *,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Draw the angles with which training begins.
+    """Make the angles with which training begins.
 
     Parameters
     ----------
     circuit
-        The circuit.
+        Settles how many there are, and whether it has a passthrough.
     init
         - "random": uniform in [0, 2π), as PennyLane draws them.
-        - "identity": for circuits whose entangling layers cancel. All angles are zero, so that
-          nothing but the embedding is left (Grant et al. 2019, arXiv:1903.05076), except that the
-          last Rot turns each qubit such that what is measured has a slope in what was embedded:
-          with the initial superposition, ⟨Z⟩ = -sin t and ⟨X⟩ = cos t sin u of the two angles t
-          and u, to first order -t and u. (With re-uploading, of their sums.)
-        - "chart": the same with N(0, 0.1²) added to every angle.
+        - "passthrough": each qubit's features are functions of its own coordinates, with a slope
+          in each. For circuits whose entangling layers cancel: all angles are zero (Grant et al.
+          2019, arXiv:1903.05076) but those of the last Rot, which turn what was embedded to where
+          it is read. From the uniform superposition, the angles t and u of a qubit give
+          ⟨Z⟩ = -sin t and ⟨X⟩ = cos t sin u, to first order -t and u. (With re-uploading, t and u
+          are sums over the uploads.)
+        - "noisy_passthrough": the same with N(0, 0.1²) added to every angle.
     generator
         Source of random numbers; None: torch's global one.
 
     Returns
     -------
     Tensor
-        `circuit.weight_shape`, in torch's default dtype.
+        `Circuit.weight_shape`, in torch's default dtype.
 
     Raises
     ------
     ValueError
-        If there is no such initialisation, or not for this circuit.
+        If there is no such start, or the circuit has no passthrough.
     """
-    if init not in get_args(Init):
-        listed = ", ".join(repr(known) for known in get_args(Init))
-        raise ValueError(f"init={init!r}: expected one of {listed}")
+    check_choice("init", init, get_args(Init))
+    if generator is not None:
+        check_generator("generator", generator)
     shape = circuit.weight_shape
     if init == "random":
         return 2 * math.pi * torch.rand(shape, generator=generator)
-    if reason := _no_chart(circuit):
-        raise ValueError(f"init={init!r} does not fit this circuit: {reason}")
+    if obstacle := _find_obstacle(circuit):
+        raise ValueError(f"init={init!r} does not fit this circuit: {obstacle}, or init='random'")
     weights = torch.zeros(shape)
-    if init == "chart":
+    if init == "noisy_passthrough":
         weights = 0.1 * torch.randn(shape, generator=generator)
-    weights[-1] += torch.tensor(_chart(circuit))
+    weights[-1] += torch.tensor(_reading_angles(circuit))
     return weights
 
 
-def _no_chart(circuit: Circuit) -> str:
-    """Why a circuit has no chart; empty if it has one."""
+def _find_obstacle(circuit: Circuit) -> str:
+    """Say why a circuit has no passthrough, and the way out; empty if it has one."""
     if circuit.decoder_layers == 0:
-        return "without a quantum decoder, no rotation comes last: expected decoder_layers >= 1"
+        return "it has no quantum decoder, whose Rot would come last. Use decoder_layers=1 or more"
     if circuit.entangler != "none" and not circuit.mirror:
         return (
-            "its entangling layers do not cancel, and carry each coordinate to other qubits: "
-            "expected mirror=True or entangler='none'"
+            "its entangling layers do not cancel and carry each coordinate to other qubits. Use "
+            "mirror=True, entangler='none'"
         )
     if circuit.initial == "zero" and circuit.embedding == "RY+RZ":
         return (
-            "z = 0 leaves each qubit in |0>, on the axis of RZ, so that the second coordinate has "
-            "no slope there: expected initial='superposition'"
+            "z = 0 leaves each qubit in |0>, on the axis of RZ, so the second coordinate has no "
+            "slope there. Use initial='superposition'"
         )
     return ""
 
 
-def _chart(circuit: Circuit) -> tuple[float, float, float]:
-    """Angles (φ, θ, ω) that turn what is embedded into what is measured.
+def _reading_angles(circuit: Circuit) -> tuple[float, float, float]:
+    """Angles (φ, θ, ω) of a Rot that turns what is embedded to where it is measured.
 
     By Bloch vectors (⟨X⟩, ⟨Y⟩, ⟨Z⟩): RY RZ on |+⟩ makes (cos t cos u, cos t sin u, -sin t), RY on
     |0⟩ makes (sin t, 0, cos t), RX on |0⟩ makes (0, -sin t, cos t).
@@ -188,14 +193,19 @@ def _chart(circuit: Circuit) -> tuple[float, float, float]:
     return -quarter, 0.0, 0.0  # ⟨Z⟩ = -sin t, ⟨X⟩ = cos t sin u
 
 
-def _backend(circuit: Circuit, backend: str | Backend, options: dict[str, Any]) -> Backend:
+def _resolve_backend(circuit: Circuit, backend: str | Backend, options: dict[str, Any]) -> Backend:
+    """Make the backend of a name, or check one that came whole."""
     if isinstance(backend, str):
         return make_backend(circuit, backend, **options)
-    if not callable(backend):
-        raise TypeError(f"backend={backend!r}: expected a name or a function of (z, weights)")
+    if not isinstance(backend, Backend):
+        raise TypeError(
+            f"backend is {describe(backend)}: expected a name, or a backend with circuit, name "
+            "and a call of (z, weights)"
+        )
     if options:
-        raise ValueError(f"a backend made by hand takes no options: got {sorted(options)}")
-    own = getattr(backend, "circuit", circuit)
-    if own != circuit:
-        raise ValueError(f"backend is for another circuit:\n{own}\nexpected one for:\n{circuit}")
+        raise TypeError(f"a backend that is already made takes no options: got {sorted(options)}")
+    if backend.circuit != circuit:
+        raise ValueError(
+            f"backend is for another circuit:\n{backend.circuit}\nexpected one for:\n{circuit}"
+        )
     return backend

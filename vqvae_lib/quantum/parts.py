@@ -11,28 +11,31 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from vqvae_lib._checks import check_same_length, check_tensor
 from vqvae_lib.quantum._checks import check_inputs, check_memory
-from vqvae_lib.quantum.circuit import Circuit, Operation
+from vqvae_lib.quantum.circuit import Circuit, Operation, Part
 from vqvae_lib.quantum.layer import QuantumLayer
 from vqvae_lib.quantum.pennylane_backend import draw
-from vqvae_lib.quantum.statevector import evolve, measure
+from vqvae_lib.quantum.statevector import evolve, expectations, initial_state
 
 __all__ = ["QuantumDecoder", "QuantumEncoder", "QuantumSpace"]
 
+_AMPLITUDES = (torch.complex64, torch.complex128, torch.float32, torch.float64)
 
-class _Part:
-    """What the three have in common: a layer, whose weights they share, and a list of operations.
+
+class _CircuitPart:
+    """What the three have in common: a layer, whose weights they share, and their operations.
 
     Parameters
     ----------
     layer
-        The circuit as a layer.
+        The whole circuit as a layer.
     """
 
-    name: str
-    place: int  # of the part in the circuit
+    name: Part
 
     def __init__(self, layer: QuantumLayer) -> None:
         self.layer = layer
@@ -55,56 +58,55 @@ class _Part:
         row = f"quantum {self.name}"
         return f"{row} {self.circuit.rows()[row]}"
 
-    def _run(self, z: Tensor | None, state: Tensor | None) -> Tensor:
-        circuit, weights = self.circuit, self.layer.weights
-        rows = len(z) if z is not None else len(state)  # type: ignore[arg-type]
-        check_memory(circuit, circuit.n_qubits, rows, weights.dtype)
-        if z is not None:
-            check_inputs(circuit, z, weights)
-        if state is not None and (state.ndim != 2 or state.shape[1] != 2**circuit.n_qubits):
-            raise ValueError(
-                f"state has shape {tuple(state.shape)}: expected (B, {2**circuit.n_qubits}), the "
-                f"amplitudes of {circuit.n_qubits} qubits"
-            )
-        if z is not None and state is not None and len(z) != len(state):
-            raise ValueError(f"z has {len(z)} rows and state {len(state)}: expected one for each")
-        if z is None:
-            z = weights.new_zeros(rows, circuit.latent_dim or 0)  # not looked at
-        return evolve(circuit, self.operations, z, weights, state)
+    def _run(self, state: Tensor, z: Tensor) -> Tensor:
+        """Carry states (B, 2**n) through the part."""
+        check_tensor("state", state, ("B", 2**self.circuit.n_qubits), dtype=_AMPLITUDES, least=0)
+        check_same_length("z", z, "state", state)
+        check_inputs(self.circuit, z, self.layer.weights)
+        return evolve(state, self.operations, z, self.layer.weights)
+
+    def _placeholder(self, state: Tensor) -> Tensor:
+        """Latent vectors for a part that does not read any."""
+        return self.layer.weights.new_zeros(len(state), self.circuit.latent_dim)
 
 
-class QuantumEncoder(_Part):
+class QuantumEncoder(_CircuitPart):
     """S(z): makes a quantum state of a latent vector."""
 
-    name, place = "encoder", 0
+    name: Part = "encoder"
 
     def __call__(self, z: Tensor) -> Tensor:
         """Encode latent vectors, (B, d), in states, (B, 2**n)."""
-        return self._run(z, None)
+        circuit = self.circuit
+        check_inputs(circuit, z, self.layer.weights)
+        check_memory(circuit, circuit.n_qubits, len(z), z.dtype)
+        return self._run(initial_state(circuit.initial, circuit.n_qubits, like=z), z)
 
 
-class QuantumSpace(_Part):
+class QuantumSpace(_CircuitPart):
     """U: turns and entangles the qubits, by weights that are trained."""
 
-    name, place = "space", 1
+    name: Part = "space"
 
     def __call__(self, state: Tensor, z: Tensor | None = None) -> Tensor:
         """Carry states (B, 2**n) on; `z` (B, d) is needed where the circuit uploads it again."""
-        if self.circuit.reupload and z is None:
+        if not self.circuit.reupload:
+            return self._run(state, self._placeholder(state))
+        if z is None:
             raise ValueError("z is missing: with reupload=True it enters the quantum space again")
-        return self._run(z if self.circuit.reupload else None, state)
+        return self._run(state, z)
 
 
-class QuantumDecoder(_Part):
+class QuantumDecoder(_CircuitPart):
     """V and the measurement: from states back to numbers."""
 
-    name, place = "decoder", 2
+    name: Part = "decoder"
 
     def before_measurement(self, state: Tensor) -> Tensor:
         """Carry out V alone: states (B, 2**n) to states."""
-        return self._run(None, state)
+        return self._run(state, self._placeholder(state))
 
     def __call__(self, state: Tensor) -> Tensor:
         """Measure states (B, 2**n): features (B, m), expectation values between -1 and 1."""
         state = self.before_measurement(state)
-        return measure(state, range(self.circuit.n_qubits), self.circuit.readout)
+        return expectations(state, range(self.circuit.n_qubits), self.circuit.readout)

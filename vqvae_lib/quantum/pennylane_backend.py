@@ -1,8 +1,8 @@
 """The same circuit on PennyLane's devices: other simulators, shots, noise, hardware.
 
-A device is named by PennyLane's own string ("default.qubit", "lightning.qubit", or what a plugin
-of a hardware vendor registers), and gets the same weights as the other backends. Slower than they
-are, this is the way to shots, noise and quantum computers, and the oracle of the library's tests.
+A device goes by PennyLane's own name for it ("default.qubit", "lightning.qubit", or what a
+hardware vendor's plugin registers) and gets the same weights as the other backends. It is slower
+than they are, but it is the way to shots, noise and quantum computers, and the tests' oracle.
 """
 
 from __future__ import annotations
@@ -14,35 +14,34 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vqvae_lib._checks import check_count
 from vqvae_lib.quantum._checks import check_inputs
-from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Rotate
+from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Operation, Part, Rotate
 
 __all__ = ["PennyLane", "draw", "draw_operations", "quantum_function"]
 
-_PARTS = ("encoder", "space", "decoder")
-
 
 class PennyLane:
-    """Backend: ``backend(z, weights) -> features``, by a QNode on any PennyLane device.
+    """Backend that runs a QNode on any PennyLane device.
 
     Parameters
     ----------
     circuit
-        The circuit.
+        Any circuit that fits on the device.
     device
-        A device's name, such as "default.qubit", or a device with at least the circuit's qubits.
+        Its name, such as "default.qubit", or a device that has at least the circuit's qubits.
     shots
         Repetitions N_shots of every measurement; None: exact expectation values.
     seed
-        Of the shots: a new backend with the same seed repeats the same outcomes, call by call.
-        None: for a device that takes no seed, such as hardware; its outcomes are not repeated.
+        For the shots: a new backend with the same seed repeats the same outcomes, call by call.
+        None for a device that takes no seed, such as hardware.
     diff_method
-        PennyLane's name of a way to differentiate: "backprop", "adjoint", "parameter-shift", …
-        "best": what PennyLane takes for the device. Only "backprop" runs a batch at once; with
-        all others the samples are run one by one.
+        PennyLane's name for a way to differentiate: "backprop", "adjoint", "parameter-shift", …,
+        or "best" for PennyLane's own choice. Only "backprop" runs a whole batch at once; the
+        others run the samples one by one.
     noise
-        A `qml.NoiseModel` that adds noise to the circuit's gates; the device has to know noise,
-        as "default.mixed" does.
+        A `qml.NoiseModel` that adds noise to the circuit's gates, for a device that can simulate
+        it, such as "default.mixed".
     **options
         Further arguments of the device.
 
@@ -51,7 +50,7 @@ class PennyLane:
     ImportError
         If PennyLane is not installed.
     ValueError
-        If there is no such device, it refuses an option, or `shots` is no positive number.
+        If there is no such device, it refuses an option, or `shots` is not positive.
 
     Examples
     --------
@@ -76,10 +75,8 @@ class PennyLane:
         noise: Any = None,
         **options: Any,
     ) -> None:
-        if shots is not None and (
-            isinstance(shots, bool) or not isinstance(shots, int) or shots < 1
-        ):
-            raise ValueError(f"shots={shots!r}: expected a whole number of at least 1, or None")
+        if shots is not None:
+            shots = check_count("shots", shots)
         if shots is not None and diff_method in ("backprop", "adjoint"):
             raise ValueError(
                 f"diff_method={diff_method!r} needs exact expectation values, and shots={shots}: "
@@ -87,17 +84,17 @@ class PennyLane:
             )
         if not isinstance(device, str) and (options or (shots is not None and seed)):
             raise ValueError(
-                "device is a device already: its options, a seed among them, are given where it "
-                f"is made; got {sorted(options) or ['seed']}"
+                "device is already made, and its options (the seed is one) are given where it is "
+                f"made: expected none here, got {sorted(options) or ['seed']}"
             )
         self.circuit, self.device, self.shots, self.seed = circuit, device, shots, seed
         self.diff_method, self.noise, self.options = diff_method, noise, options
         self._connect()
 
     def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
-        """Features (B, m) of latent vectors (B, d), with weights `circuit.weight_shape`."""
+        """Features (B, m) of latent vectors (B, d), with weights `Circuit.weight_shape`."""
         check_inputs(self.circuit, z, weights)
-        if not len(z):  # no sample to run, but gradients (of zero) are still asked for
+        if not len(z):  # nothing to run, but a gradient (of zero) may still be asked for
             return z.new_zeros(0, self.circuit.n_features) + 0 * (z.sum() + weights.sum())
         with _default_dtype(z.dtype):
             if self._batched:
@@ -107,8 +104,8 @@ class PennyLane:
         return features.to(z.dtype)
 
     def _connect(self) -> None:
-        """Make the QNode, and find out whether a whole batch can be one run."""
-        qml = _pennylane()
+        """Make the QNode, and find out whether it can run a whole batch at once."""
+        qml = _import_pennylane()
         n = self.circuit.n_qubits
         device = self.device
         if isinstance(device, str):
@@ -128,12 +125,12 @@ class PennyLane:
         )
         method = self.diff_method
         if method == "best":
-            method = qml.workflow.get_best_diff_method(qnode)(*_zeros(self.circuit))
+            method = qml.workflow.get_best_diff_method(qnode)(*_make_zeros(self.circuit))
         self._batched = method == "backprop" and self.noise is None
         self._qnode = qnode if self.noise is None else qml.add_noise(qnode, self.noise)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what does not pickle and can be made anew."""
+        """Leave out the QNode, which does not pickle and can be made anew."""
         return {name: value for name, value in self.__dict__.items() if name != "_qnode"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -141,13 +138,13 @@ class PennyLane:
         self._connect()
 
 
-def draw(circuit: Circuit, *, part: str | None = None, figure: bool = False) -> Any:
+def draw(circuit: Circuit, *, part: Part | None = None, figure: bool = False) -> Any:
     """Draw a circuit, by PennyLane.
 
     Parameters
     ----------
     circuit
-        The circuit.
+        What to draw.
     part
         "encoder", "space" or "decoder": this part alone. None: all of them.
     figure
@@ -169,32 +166,44 @@ def draw(circuit: Circuit, *, part: str | None = None, figure: bool = False) -> 
     0: ──RY─╭●──Rot─┤  <Z>
     1: ──RY─╰X──Rot─┤  <Z>
     """
-    if part not in (None, *_PARTS):
-        raise ValueError(f"part={part!r}: expected 'encoder', 'space', 'decoder' or None")
-    qml = _pennylane()
+    qml = _import_pennylane()
 
     def function(z: Tensor, weights: Tensor) -> Any:
         return quantum_function(circuit, z, weights, part=part)
 
     wires = range(circuit.n_qubits)
     if figure:
-        return qml.draw_mpl(function, wire_order=wires)(*_zeros(circuit))
-    return qml.draw(function, decimals=None, wire_order=wires)(*_zeros(circuit))
+        return qml.draw_mpl(function, wire_order=wires)(*_make_zeros(circuit))
+    return qml.draw(function, decimals=None, wire_order=wires)(*_make_zeros(circuit))
+
+
+def draw_operations(operations: Sequence[Operation], n: int) -> str:
+    """Draw rotations and entangling layers on n qubits, in characters."""
+    qml = _import_pennylane()
+    layers = 1 + max(op.row for op in operations if isinstance(op, Rotate))
+
+    def function(z: Tensor, weights: Tensor) -> Any:
+        for operation in operations:
+            _queue(operation, z, weights)
+        return qml.state()
+
+    drawing = qml.draw(function, decimals=None, wire_order=range(n))
+    return str(drawing(torch.zeros(0), torch.zeros(layers, n, 3)))
 
 
 def quantum_function(
-    circuit: Circuit, z: Tensor, weights: Tensor, *, part: str | None = None
+    circuit: Circuit, z: Tensor, weights: Tensor, *, part: Part | None = None
 ) -> Any:
     """Write a circuit down in PennyLane's gates, for a QNode.
 
     Parameters
     ----------
     circuit
-        The circuit.
+        What to write down.
     z
         (d,), or (B, d) for a batch; of any library that PennyLane knows.
     weights
-        `circuit.weight_shape`.
+        `Circuit.weight_shape`.
     part
         "encoder", "space" or "decoder": the gates of this part alone. None: all of them.
 
@@ -204,61 +213,47 @@ def quantum_function(
         The m expectation values, as PennyLane's measurements; for the encoder and the space alone
         the state.
     """
-    qml = _pennylane()
-    n = circuit.n_qubits
-    angles = (circuit.angle_scale * z).reshape(*z.shape[:-1], n, -1)  # (..., n, 1 or 2)
-    first = qml.RX if circuit.embedding == "RX" else qml.RY
+    qml = _import_pennylane()
+    qubits = range(circuit.n_qubits)
     if circuit.initial == "superposition" and part in (None, "encoder"):
-        for qubit in range(n):
+        for qubit in qubits:
             qml.Hadamard(qubit)
     for operation in circuit.operations(part):
-        if isinstance(operation, Embed):
-            for qubit in range(n):
-                first(angles[..., qubit, 0], qubit)
-                if circuit.embedding == "RY+RZ":
-                    qml.RZ(angles[..., qubit, 1], qubit)
-        else:
-            _queue(operation, weights, circuit.gate)
+        _queue(operation, z, weights)
     if part in ("encoder", "space"):
         return qml.state()
     observables = {"Z": qml.Z, "X": qml.X}
-    return [qml.expval(observables[o](qubit)) for qubit in range(n) for o in circuit.readout]
+    return [qml.expval(observables[o](qubit)) for qubit in qubits for o in circuit.readout]
 
 
-def draw_operations(operations: Sequence[Rotate | Entangle], n: int, gate: str) -> str:
-    """Draw rotations and entangling layers on n qubits, in characters."""
-    qml = _pennylane()
-    layers = 1 + max(op.row for op in operations if isinstance(op, Rotate))
-
-    def function(weights: Tensor) -> Any:
-        for operation in operations:
-            _queue(operation, weights, gate)
-        return qml.state()
-
-    drawn = qml.draw(function, decimals=None, wire_order=range(n))
-    return str(drawn(torch.zeros(layers, n, 3)))
-
-
-def _queue(operation: Rotate | Entangle, weights: Tensor, gate: str) -> None:
-    """Write a layer down in PennyLane's gates."""
-    qml = _pennylane()
+def _queue(operation: Operation, z: Tensor, weights: Tensor) -> None:
+    """Write an operation down in PennyLane's gates, which are called as ours are."""
+    qml = _import_pennylane()
+    qubits = range(weights.shape[1])
     match operation:
+        case Embed(gates, scale):
+            angles = (scale * z).reshape(*z.shape[:-1], len(qubits), len(gates))  # (..., n, k)
+            for qubit in qubits:
+                for i, gate in enumerate(gates):
+                    getattr(qml, gate)(angles[..., qubit, i], qubit)
         case Rotate(row):
-            for qubit in range(weights.shape[1]):
+            for qubit in qubits:
                 qml.Rot(*weights[row, qubit], qubit)
-        case Entangle(pairs):
+        case Entangle(pairs, gate):
             for pair in pairs:
-                (qml.CNOT if gate == "CNOT" else qml.CZ)(pair)
+                getattr(qml, gate)(pair)
+        case _:
+            raise TypeError(f"operation={operation!r}: expected Embed, Rotate or Entangle")
 
 
-def _zeros(circuit: Circuit) -> tuple[Tensor, Tensor]:
-    """Make some z and weights, where their values do not matter."""
-    return torch.zeros(circuit.latent_dim or 0), torch.zeros(circuit.weight_shape)
+def _make_zeros(circuit: Circuit) -> tuple[Tensor, Tensor]:
+    """Make latent vector and weights where their values do not matter."""
+    return torch.zeros(circuit.latent_dim), torch.zeros(circuit.weight_shape)
 
 
 @contextmanager
 def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Set torch's default for a while: some devices return Python numbers, which take it on."""
+    """Set torch's default for a while: some devices return Python numbers, which adopt it."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -267,8 +262,8 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def _pennylane() -> Any:
-    """PennyLane, which takes seconds to import, when it is first needed."""
+def _import_pennylane() -> Any:
+    """Import PennyLane, which takes seconds, when it is first needed."""
     try:
         import pennylane
     except ImportError as error:

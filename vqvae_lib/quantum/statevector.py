@@ -1,7 +1,7 @@
-"""The reference simulator: a circuit, gate by gate, in plain torch.
+"""The reference simulator: a circuit, operation by operation, in plain torch.
 
 It is written to be read, and chapter 4 builds it line by line. It runs on any device, in float32
-and float64, and can be differentiated as often as torch can. The compiled backend and the light
+and float64, and can be differentiated as often as torch can. The compiled kernels and the light
 cones give the same numbers.
 
 A state of n qubits is a tensor of shape (B, 2**n): amplitude k belongs to the basis state whose
@@ -12,27 +12,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import get_args
 
 import torch
 from torch import Tensor
 
+from vqvae_lib._checks import check_choice, check_count
 from vqvae_lib.quantum._checks import check_inputs, check_memory
-from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Operation, Rotate
+from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Initial, Operation, Rotate
 
 __all__ = [
-    "StateVector",
+    "StateVectorSimulator",
     "apply_gate",
-    "apply_operation",
     "bloch_vectors",
     "cnot",
     "cz",
+    "embed",
+    "entangle",
     "entanglement_entropy",
     "evolve",
     "expectation_x",
     "expectation_z",
+    "expectations",
     "initial_state",
-    "measure",
     "rot",
+    "rotate",
     "rx",
     "ry",
     "rz",
@@ -83,7 +87,7 @@ def apply_gate(state: Tensor, gate: Tensor, qubit: int) -> Tensor:
     gate
         (2, 2), the same for all samples, or (B, 2, 2), one for each.
     qubit
-        Which qubit, counted from 0.
+        The qubit that it acts on, counted from 0.
 
     Returns
     -------
@@ -100,18 +104,18 @@ def apply_gate(state: Tensor, gate: Tensor, qubit: int) -> Tensor:
 def cnot(state: Tensor, control: int, target: int) -> Tensor:
     """Flip the target qubit where the control qubit is 1; (B, 2**n) to (B, 2**n)."""
     k, n = _basis(state)
-    controlled = k >> (n - 1 - control) & 1
-    return state[:, k ^ (controlled << (n - 1 - target))]
+    _check_pair(n, control, target)
+    return state[:, k ^ (_bit(k, n, control) << (n - 1 - target))]
 
 
 def cz(state: Tensor, control: int, target: int) -> Tensor:
     """Change the sign where both qubits are 1; (B, 2**n) to (B, 2**n)."""
     k, n = _basis(state)
-    both = k >> (n - 1 - control) & k >> (n - 1 - target) & 1
-    return state * (1 - 2 * both)
+    _check_pair(n, control, target)
+    return state * (1 - 2 * (_bit(k, n, control) & _bit(k, n, target)))
 
 
-# -------------------------------------------------------------------------------- measurement
+# ------------------------------------------------------------------------------ expectations
 
 
 def expectation_z(state: Tensor, qubit: int) -> Tensor:
@@ -124,6 +128,28 @@ def expectation_x(state: Tensor, qubit: int) -> Tensor:
     """⟨X⟩ of a qubit: X exchanges the amplitudes a and b, so it is Σ 2 Re(a* b)."""
     a, b = _split(state, qubit)
     return 2 * (a.conj() * b).real.sum((1, 2))
+
+
+def expectations(state: Tensor, qubits: Sequence[int], readout: str) -> Tensor:
+    """Compute ⟨Z⟩ and ⟨X⟩ exactly: what measurements of many copies of the state average to.
+
+    Parameters
+    ----------
+    state
+        (B, 2**n).
+    qubits
+        The qubits to read, counted from 0.
+    readout
+        One letter per observable, "Z" or "ZX".
+
+    Returns
+    -------
+    Tensor
+        (B, len(qubits) · len(readout)), qubit by qubit.
+    """
+    observables = {"Z": expectation_z, "X": expectation_x}
+    chosen = [observables[check_choice("observable", o, observables)] for o in readout]
+    return torch.stack([observable(state, q) for q in qubits for observable in chosen], 1)
 
 
 def bloch_vectors(state: Tensor) -> Tensor:
@@ -156,122 +182,105 @@ def entanglement_entropy(state: Tensor) -> Tensor:
     return -torch.special.xlogy(p, p).sum(0) / math.log(2)
 
 
-# --------------------------------------------------------------------------------- the circuit
+# --------------------------------------------------------------------------------- operations
 
 
-def initial_state(circuit: Circuit, B: int, n: int, *, like: Tensor) -> Tensor:
-    """Make the state that a circuit begins with, on n of its qubits, (B, 2**n).
-
-    It has the complex dtype that belongs to `like`, and lies on its device.
-    """
-    dtype = torch.complex64 if like.dtype == torch.float32 else torch.complex128
-    state = torch.zeros(B, 2**n, dtype=dtype, device=like.device)
-    if circuit.initial == "superposition":
-        return state + 2 ** (-n / 2)
-    state[:, 0] = 1
-    return state
-
-
-def evolve(
-    circuit: Circuit,
-    operations: Sequence[Operation],
-    z: Tensor,
-    weights: Tensor,
-    state: Tensor | None = None,
-) -> Tensor:
-    """Carry out a list of operations.
+def initial_state(kind: Initial, n: int, *, like: Tensor) -> Tensor:
+    """Make the state of n qubits that a circuit begins with.
 
     Parameters
     ----------
-    circuit
-        Tells initial state, embedding, scale and gate.
-    operations
-        `circuit.operations()`, or those inside a window of n of its qubits.
-    z
-        (B, n) or (B, 2n), latent coordinates of these qubits.
-    weights
-        (layers, n, 3), angles in radians; or (layers, n, B, 3), a set for each sample.
-    state
-        (B, 2**n), what to begin with; None: the circuit's initial state.
+    kind
+        "zero" for all qubits 0, "superposition" for equal amplitudes everywhere.
+    n
+        Number of qubits.
+    like
+        Latent vectors (B, d): one state for each, on the same device and in the same precision.
 
     Returns
     -------
     Tensor
         (B, 2**n), complex.
     """
-    n = weights.shape[1]
-    if state is None:
-        state = initial_state(circuit, len(z), n, like=z)
-    for operation in operations:
-        if isinstance(operation, Embed):
-            state = _embed(circuit, state, z)
-        else:
-            state = apply_operation(state, operation, weights, circuit.gate)
+    shape, dtype = (len(like), 2**n), like.dtype.to_complex()
+    if check_choice("kind", kind, get_args(Initial)) == "superposition":
+        return torch.full(shape, 2 ** (-n / 2), dtype=dtype, device=like.device)
+    state = torch.zeros(shape, dtype=dtype, device=like.device)
+    state[:, 0] = 1
     return state
 
 
-def _embed(circuit: Circuit, state: Tensor, z: Tensor) -> Tensor:
-    """Turn every qubit by its latent coordinates: (B, 2**n) to (B, 2**n)."""
-    per_qubit = circuit.angles_per_qubit
-    angles = circuit.angle_scale * z.reshape(len(z), z.shape[1] // per_qubit, per_qubit)
-    first = rx if circuit.embedding == "RX" else ry
-    for qubit, turns in enumerate(angles.unbind(1)):
-        state = apply_gate(state, first(turns[:, 0]), qubit)
-        if circuit.embedding == "RY+RZ":
-            state = apply_gate(state, rz(turns[:, 1]), qubit)
-    return state
-
-
-def apply_operation(
-    state: Tensor, operation: Rotate | Entangle, weights: Tensor, gate: str = "CNOT"
-) -> Tensor:
-    """Apply a layer of rotations or of entangling gates.
+def evolve(state: Tensor, operations: Sequence[Operation], z: Tensor, weights: Tensor) -> Tensor:
+    """Carry out operations, one after the other.
 
     Parameters
     ----------
     state
-        (B, 2**n).
-    operation
-        Which.
+        (B, 2**n), such as `initial_state` makes.
+    operations
+        `Circuit.operations`, or those inside a window of n of its qubits.
+    z
+        (B, n) or (B, 2n), latent coordinates of these qubits.
     weights
         (layers, n, 3), angles in radians; or (layers, n, B, 3), a set for each sample.
-    gate
-        The entangling gate, "CNOT" or "CZ".
 
     Returns
     -------
     Tensor
         (B, 2**n).
     """
-    match operation:
-        case Rotate(row):
-            for qubit, turn in enumerate(rot(weights[row])):  # (n, 2, 2) or (n, B, 2, 2)
-                state = apply_gate(state, turn, qubit)
-        case Entangle(pairs):
-            entangle = cnot if gate == "CNOT" else cz
-            for control, target in pairs:
-                state = entangle(state, control, target)
+    for operation in operations:
+        match operation:
+            case Embed():
+                state = embed(state, operation, z)
+            case Rotate(row):
+                state = rotate(state, weights[row])
+            case Entangle():
+                state = entangle(state, operation)
+            case _:
+                raise TypeError(f"operation={operation!r}: expected Embed, Rotate or Entangle")
     return state
 
 
-def measure(state: Tensor, qubits: Sequence[int], readout: str) -> Tensor:
-    """Measure some qubits: (B, 2**n) to (B, len(qubits) · len(readout))."""
-    observables = {"Z": expectation_z, "X": expectation_x}
-    return torch.stack([observables[o](state, q) for q in qubits for o in readout], 1)
+def embed(state: Tensor, operation: Embed, z: Tensor) -> Tensor:
+    """Turn every qubit by its k latent coordinates: (B, 2**n), z (B, k·n), to (B, 2**n)."""
+    gates = {"RX": rx, "RY": ry, "RZ": rz}
+    k = len(operation.gates)
+    angles = operation.scale * z.reshape(len(z), z.shape[1] // k, k)  # (B, n, k)
+    for qubit, own in enumerate(angles.unbind(1)):
+        for name, angle in zip(operation.gates, own.unbind(1), strict=True):  # (B,)
+            state = apply_gate(state, gates[check_choice("gate", name, gates)](angle), qubit)
+    return state
 
 
-class StateVector:
-    """Backend: ``backend(z, weights) -> features``, by the reference simulator.
+def rotate(state: Tensor, angles: Tensor) -> Tensor:
+    """Turn every qubit by Rot: (B, 2**n), angles (n, 3) or (n, B, 3), to (B, 2**n)."""
+    for qubit, gate in enumerate(rot(angles)):  # (2, 2) or (B, 2, 2)
+        state = apply_gate(state, gate, qubit)
+    return state
+
+
+def entangle(state: Tensor, operation: Entangle) -> Tensor:
+    """Apply a layer of two-qubit gates, pair by pair: (B, 2**n) to (B, 2**n)."""
+    gates = {"CNOT": cnot, "CZ": cz}
+    gate = gates[check_choice("gate", operation.gate, gates)]
+    for control, target in operation.pairs:
+        state = gate(state, control, target)
+    return state
+
+
+class StateVectorSimulator:
+    """Backend that keeps all 2**n amplitudes: the reference for every other one.
 
     Parameters
     ----------
     circuit
-        The circuit.
+        Settles the operations, their order and what is read out.
 
     Raises
     ------
     ValueError
-        If one state does not fit into this machine's memory, or later a batch of them.
+        If one state does not fit into this machine's memory or, when called, a batch of them.
     """
 
     name = "statevector"
@@ -281,21 +290,44 @@ class StateVector:
         self.circuit = circuit
 
     def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
-        """Features (B, m) of latent vectors (B, d), with weights `circuit.weight_shape`."""
-        check_inputs(self.circuit, z, weights)
-        check_memory(self.circuit, self.circuit.n_qubits, len(z), z.dtype)
-        state = evolve(self.circuit, self.circuit.operations(), z, weights)
-        return measure(state, range(self.circuit.n_qubits), self.circuit.readout)
+        """Features (B, m) of latent vectors (B, d), with weights `Circuit.weight_shape`."""
+        state = self.state(z, weights)
+        return expectations(state, range(self.circuit.n_qubits), self.circuit.readout)
+
+    def state(self, z: Tensor, weights: Tensor) -> Tensor:
+        """Compute the final state (B, 2**n), before the readout; arguments as in a call."""
+        circuit, n = self.circuit, self.circuit.n_qubits
+        check_inputs(circuit, z, weights)
+        check_memory(circuit, n, len(z), z.dtype)
+        state = initial_state(circuit.initial, n, like=z)
+        return evolve(state, circuit.operations(), z, weights)
+
+
+# ------------------------------------------------------------------------------------- indices
+
+
+def _basis(state: Tensor) -> tuple[Tensor, int]:
+    """Numbers k of the basis states, (2**n,), and n."""
+    size = state.shape[1]
+    return torch.arange(size, device=state.device), size.bit_length() - 1
+
+
+def _bit(k: Tensor, n: int, qubit: int) -> Tensor:
+    """Bits, 0 or 1, that belong to a qubit in the numbers k of n bits: qubit 0 comes first."""
+    return k >> (n - 1 - qubit) & 1
 
 
 def _split(state: Tensor, qubit: int) -> tuple[Tensor, Tensor]:
     """Amplitudes where a qubit is 0 and where it is 1: each (B, 2**qubit, 2**(n - 1 - qubit))."""
-    left = 2**qubit
-    a, b = state.reshape(len(state), left, 2, state.shape[1] // (2 * left)).unbind(2)
-    return a, b
+    n = state.shape[1].bit_length() - 1
+    check_count("qubit", qubit, least=0, most=n - 1)
+    zero, one = state.reshape(len(state), 2**qubit, 2, 2 ** (n - 1 - qubit)).unbind(2)
+    return zero, one
 
 
-def _basis(state: Tensor) -> tuple[Tensor, int]:
-    """Numbers k of the basis states, (2**n,), and n. Bit n - 1 - q of k belongs to qubit q."""
-    size = state.shape[1]
-    return torch.arange(size, device=state.device), size.bit_length() - 1
+def _check_pair(n: int, control: int, target: int) -> None:
+    """Refuse a two-qubit gate on qubits that are not there, or on one qubit twice."""
+    check_count("control", control, least=0, most=n - 1)
+    check_count("target", target, least=0, most=n - 1)
+    if control == target:
+        raise ValueError(f"control={control} and target={target}: expected two different qubits")

@@ -1,6 +1,6 @@
 """Compile the kernels now, for both dtypes: `python -m vqvae_lib.quantum.compiled`.
 
-Once an environment has done this, no chapter waits for it.
+After this, no chapter has to wait for it.
 """
 
 import torch
@@ -11,7 +11,7 @@ from vqvae_lib.quantum.compiled import warm_up
 def main() -> None:
     """Compile, one after the other: numba's index on disk has no lock for two at a time."""
     for dtype in (torch.float32, torch.float64):
-        warm_up(dtype, patience=600)
+        warm_up(dtype)
 
 
 if __name__ == "__main__":

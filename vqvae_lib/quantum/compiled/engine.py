@@ -1,14 +1,14 @@
-"""The compiled circuit as a torch operation: what is computed, kept and handed back, and when."""
+"""The compiled circuit as a torch operation: what is computed, kept and returned, and when."""
 
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numba.core import event as numba_event
 from torch import Tensor
 
 from vqvae_lib.quantum._checks import check_inputs, check_memory
@@ -18,7 +18,7 @@ from vqvae_lib.quantum.compiled.program import Program, compile_program
 from vqvae_lib.quantum.compiled.readout import FRAME
 from vqvae_lib.quantum.compiled.resources import borrowed, run, scratch, threads_for
 from vqvae_lib.quantum.compiled.weights import Prepared, sums_size
-from vqvae_lib.quantum.light_cone import Window, whole
+from vqvae_lib.quantum.windows import Window, whole
 
 __all__ = ["Compiled", "warm_up"]
 
@@ -27,7 +27,7 @@ _warm: set[torch.dtype] = set()
 
 
 class _Pattern:
-    """Windows that differ only in where they begin, and what one of them needs."""
+    """Windows that differ only in where they begin, and the room that one of them needs."""
 
     def __init__(self, program: Program, firsts: list[int]) -> None:
         self.program = program
@@ -35,7 +35,7 @@ class _Pattern:
         n, d, steps = program.n, program.n * program.angles, program.steps.size
         targets = program.bits.size
         windows = len(firsts)
-        # Rows (see `lanes`) of a state, of the Bloch vectors, of scratch for a thread.
+        # Rows (see `lanes`) of a state, of the Bloch vectors, and of scratch for a thread.
         self.state_rows = 2 << n
         self.bloch_rows = 3 * n
         self.forward_rows = kernels.forward_rows(n, d)
@@ -49,7 +49,7 @@ class _Pattern:
         self.work = windows * (steps + 1) << n
 
     def prepare(self, weights: np.ndarray, lane: int) -> Prepared:
-        """What depends on the weights alone, see `vqvae_lib.quantum.compiled.weights`."""
+        """Compute what depends on the weights alone, see `vqvae_lib.quantum.compiled.weights`."""
         windows, rows = self.turns
         kind = weights.dtype
         prepared = Prepared(
@@ -65,14 +65,14 @@ class _Pattern:
 
 
 class Compiled:
-    """Backend: ``backend(z, weights) -> features``, by compiled kernels on the CPU.
+    """Backend that runs compiled kernels on the CPU.
 
     Parameters
     ----------
     circuit
-        The circuit.
+        Any circuit whose state, or whose windows' states, fit into memory.
     windows
-        How it is cut up; None: one state vector of all qubits.
+        The parts in which it is simulated; None: one state vector of all qubits.
 
     Raises
     ------
@@ -87,7 +87,7 @@ class Compiled:
         self.circuit = circuit
         windows = whole(circuit) if windows is None else windows
         width = max(window.width for window in windows)
-        for states in (1, 4):  # one state, and what surrounds it at least
+        for states in (1, 4):  # one state, then the least number that a call needs
             check_memory(circuit, width, states, torch.float32)
         places: dict[Any, list[int]] = {}
         for window in windows:
@@ -119,46 +119,69 @@ class Compiled:
             )
         if z.dtype not in _warm:
             warm_up(z.dtype)
-        # Inside the function, torch tells neither whether gradients are wanted at all.
+        # Asked here, since inside the function torch doesn't tell whether gradients are wanted.
         keep = torch.is_grad_enabled() and (z.requires_grad or weights.requires_grad)
         self._check_batch(len(z), z.dtype, keep)
         return _Simulate.apply(self, keep, z, weights)
 
 
-def warm_up(dtype: torch.dtype, patience: float = 3.0) -> None:
-    """Compile the kernels for a dtype, or read them from the disk; say so if it takes long.
+class _CompileNotice(numba_event.Listener):
+    """Prints a line when numba begins to compile one of our kernels, and only the first time.
+
+    numba sends this event after it has looked in its cache in vain: kernels that are read from
+    the disk, however slowly, are passed over in silence.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self.printed = False
+
+    def on_start(self, event: Any) -> None:
+        """Print the line."""
+        kernel = event.data["dispatcher"]
+        if self.printed or not kernel.py_func.__module__.startswith(__package__):
+            return
+        self.printed = True
+        if kernel.stats.cache_path is None:
+            when = "In every process, since numba finds no folder to keep them in"
+        else:
+            when = "Once on this machine"
+        print(
+            f"Compiling the quantum kernels for {self.dtype}. {when}; about half a minute.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def on_end(self, event: Any) -> None:
+        """Stay silent."""
+
+
+def warm_up(dtype: torch.dtype) -> None:
+    """Compile the kernels for a dtype, and say so, or read them from the disk without a word.
 
     Parameters
     ----------
     dtype
         torch.float32 or torch.float64.
-    patience
-        Seconds of silence before a line on standard error says what goes on.
     """
-    _warm.add(dtype)  # first, since what follows asks
-    notice = threading.Timer(
-        patience,
-        print,
-        [f"Compiling the quantum kernels for {dtype}: once, about half a minute."],
-        {"file": sys.stderr, "flush": True},
-    )
-    notice.daemon = True
-    notice.start()
+    _warm.add(dtype)  # first, since the call below asks
     try:
         circuit = Circuit(1, embedding="RY")
-        with torch.inference_mode(False), torch.enable_grad():
+        with (
+            numba_event.install_listener("numba:compile", _CompileNotice(dtype)),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
             z = torch.zeros(1, 1, dtype=dtype, requires_grad=True)
             weights = torch.zeros(circuit.weight_shape, dtype=dtype)
             Compiled(circuit)(z, weights).sum().backward()
     except BaseException:
         _warm.discard(dtype)
         raise
-    finally:
-        notice.cancel()
 
 
 class _Simulate(torch.autograd.Function):
-    """The autograd function: keeps one final state a sample and window, whatever the depth."""
+    """The autograd function: keeps one final state per sample and window, whatever the depth."""
 
     @staticmethod
     def forward(ctx: Any, backend: Compiled, keep: bool, z: Tensor, weights: Tensor) -> Tensor:
@@ -168,7 +191,7 @@ class _Simulate(torch.autograd.Function):
         batch, kind = len(cos), cos.dtype
         features = np.zeros((batch, circuit.n_features), kind)
         ctx.backend, ctx.prepared = backend, []
-        kept = [z, weights]
+        saved = [z, weights]
         # A copy: the weights may be changed through `weights.data` before the way back.
         ctx.arrays = cos, sin, w.copy() if keep else w
         lane, chunks, groups = _parts(batch, kind.itemsize)
@@ -186,25 +209,25 @@ class _Simulate(torch.autograd.Function):
             scratch.give(work)
             if keep:
                 ctx.prepared.append(prepared)
-                kept += [torch.from_numpy(borrowed(array)) for array in (states, blochs)]
+                saved += [torch.from_numpy(borrowed(array)) for array in (states, blochs)]
             else:
                 scratch.give(states)
                 scratch.give(blochs)
-        # By torch, which lets go of them after the way back.
-        ctx.save_for_backward(*kept)
+        # Saved by torch, which lets go of them after the way back.
+        ctx.save_for_backward(*saved)
         return torch.from_numpy(features)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        z, weights, *kept = ctx.saved_tensors
-        z_grad, weights_grad = _back(ctx, [tensor.numpy() for tensor in kept], grad.detach())
+        z, weights, *finals = ctx.saved_tensors
+        z_grad, weights_grad = _back(ctx, [tensor.numpy() for tensor in finals], grad.detach())
         if torch.is_grad_enabled():  # create_graph=True
             z_grad, weights_grad = _Once.apply(z, weights, grad, z_grad, weights_grad)
         return None, None, z_grad, weights_grad
 
 
 class _Once(torch.autograd.Function):
-    """Hands first derivatives on, and says clearly that there is no second one."""
+    """Passes first derivatives on, and says clearly that there are no second ones."""
 
     @staticmethod
     def forward(
@@ -216,13 +239,13 @@ class _Once(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Any:
         raise RuntimeError(
             "the compiled quantum layer has first derivatives only: for second derivatives use "
-            "layer.to_backend('statevector'), which shares the weights (or, for very many "
-            "qubits, layer.to_backend(LightCone(layer.circuit, compiled=False)))"
+            "layer.to_backend('statevector'), which shares the weights, or, for very many "
+            "qubits, layer.to_backend('light_cone', compiled=False)"
         )
 
 
 def _parts(batch: int, itemsize: int) -> tuple[int, int, int]:
-    """Samples in a chunk, chunks in a batch, and the groups that threads share out."""
+    """Samples in a chunk, chunks in a batch, and groups of chunks to share out to threads."""
     lane = lanes.width(itemsize)
     chunks = -(-batch // lane)
     return lane, chunks, min(kernels.GROUPS, chunks)
@@ -231,7 +254,7 @@ def _parts(batch: int, itemsize: int) -> tuple[int, int, int]:
 def _half_angles(z: np.ndarray, circuit: Circuit) -> tuple[np.ndarray, np.ndarray]:
     """Cosine and sine of half the data's angles, (B, d) each, contiguous.
 
-    In NumPy: torch takes several threads for this, and hangs if they were lost in a fork.
+    By NumPy: torch takes several threads for this, and hangs if they were lost in a fork.
     """
     half = np.multiply(z, 0.5 * circuit.angle_scale, order="C")
     with np.errstate(invalid="ignore"):  # infinite data gives NaN, as in torch, and silently
@@ -241,8 +264,8 @@ def _half_angles(z: np.ndarray, circuit: Circuit) -> tuple[np.ndarray, np.ndarra
         return np.cos(half), np.sin(half)
 
 
-def _back(ctx: Any, kept: list[np.ndarray], grad: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of the loss with respect to z and the weights."""
+def _back(ctx: Any, finals: list[np.ndarray], grad: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of the loss by z and by the weights; `finals` alternate states, Bloch vectors."""
     backend, (cos, sin, w) = ctx.backend, ctx.arrays
     g = np.ascontiguousarray(grad.numpy())
     batch, kind = len(cos), cos.dtype
@@ -250,7 +273,7 @@ def _back(ctx: Any, kept: list[np.ndarray], grad: Tensor) -> tuple[Tensor, Tenso
     lane, _, groups = _parts(batch, kind.itemsize)
     patterns = backend.patterns if batch else []
     for pattern, prepared, states, blochs in zip(
-        patterns, ctx.prepared, kept[::2], kept[1::2], strict=True
+        patterns, ctx.prepared, finals[::2], finals[1::2], strict=True
     ):
         threads = threads_for(pattern.work * batch, groups)
         sums = scratch.take((groups, *pattern.sums), kind)

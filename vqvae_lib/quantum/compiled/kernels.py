@@ -1,11 +1,11 @@
-"""The whole circuit for a batch, forward and backward, put together from the pieces.
+"""The whole circuit for a batch, forward and backward, assembled from the pieces.
 
 A batch is cut into *chunks* of as many samples as a register holds (`lanes.width`), and the chunks
-into at most `GROUPS` *groups*. Threads share out groups. Gradients of the weights are summed chunk
-by chunk within a group, and then group by group, always in the same order: how many threads there
-are changes nothing in any bit of the result.
+into at most `GROUPS` *groups*, which are shared out to threads. Gradients of the weights are summed
+chunk by chunk within a group, then group by group, always in the same order: the number of threads
+changes no bit of the result.
 
-The outer loop is over windows (see `vqvae_lib.quantum.light_cone`); a state vector is the case of
+The outer loop is over windows (see `vqvae_lib.quantum.windows`); a state vector is the case of
 one window that holds all qubits.
 """
 
@@ -75,7 +75,7 @@ def entry(function):
     options = {"fastmath": set(FAST), "error_model": "numpy", "nogil": True}
     try:
         return njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder that can be written to
+    except RuntimeError:  # numba finds no folder that it can write to
         return njit(**options)(function)
 
 
@@ -257,11 +257,11 @@ def retrace(
     program, own, cos, sin
         As in `simulate`.
     data_sums
-        A row for each latent coordinate, is added to.
+        A row for each latent coordinate; added to.
     turns
-        A row for each step and bit, is added to.
+        A row for each step and bit; added to.
     sums
-        Gradients that are summed over samples, see `carve`; are added to.
+        Gradients that are summed over samples, see `carve`; added to.
     """
     n, lanes = program.n, state.size // (2 << program.n)
     uploaded = False
@@ -355,7 +355,7 @@ def forward(
     cos, sin
         (B, d), of half the data's angles.
     features
-        (B, m), is filled for the qubits that are read.
+        (B, m); filled in for the qubits that are read.
     states, blochs
         (windows · chunks, …), final states and Bloch vectors, kept for `backward`; where `keep`
         is false, there is one for each thread.
@@ -403,7 +403,7 @@ def backward(
     states, blochs
         What `forward` kept.
     data_grads
-        (B, d), gradients of the data's half angles, is added to.
+        (B, d), gradients of the data's half angles; added to.
     sums
         (groups, windows, …), gradients as `collect` takes them.
     work

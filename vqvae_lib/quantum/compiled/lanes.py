@@ -19,7 +19,7 @@ rows of an amplitude, real and imaginary part, lie side by side.
 ``store_rows``        write them back
 ``turn``              rotate such a tuple by g angles
 ``turn_back``         undo it on a state and its gradient, and collect the angles' gradients
-``products``          the products of amplitudes behind ⟨X⟩ and ⟨Y⟩ of g qubits
+``products``          the products of amplitudes that make ⟨X⟩ and ⟨Y⟩ of g qubits
 ``products_back``     their gradients
 ``+ - * /``           of two Vec, or of a Vec and a plain number
 ====================  ==================================================================
@@ -105,7 +105,7 @@ def _splat(builder: Any, number: Any, vec: _VecType) -> Any:
 
 
 def _arithmetic(operation: Callable[..., Any], instruction: str) -> None:
-    """Teach numba `operation` on two Vec, or a Vec and a number."""
+    """Teach numba `operation` on two Vec, or on a Vec and a number."""
 
     @infer_global(operation)
     class _Template(AbstractTemplate):
@@ -251,7 +251,7 @@ def load_rows(typing: Any, a: Any, first: Any, stride: Any, like: Any) -> Any:
 
 @intrinsic
 def store_rows(typing: Any, a: Any, first: Any, stride: Any, rows: Any) -> Any:
-    """Write the tuple `rows` to where `load_rows` found it."""
+    """Write the tuple `rows` to where `load_rows` takes it from."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         block = _block(context, builder, sig, args, len(rows).bit_length() - 1)

@@ -1,7 +1,7 @@
-"""A circuit in normal form: a product state, then few kinds of steps, then a reading.
+"""A circuit in normal form: a product state, then steps of one kind, then a readout.
 
 A Rot gate is RZ RY RZ, an RX gate is RZ(-π/2) RY RZ(π/2). Written out like this, a circuit is a
-row of RY, RZ and two-qubit gates, and most of it need not be carried out one by one:
+row of RY, RZ and two-qubit gates, most of which need not be carried out one by one:
 
 - Everything before the first entangling gate acts on single qubits: it only decides which
   *product state* the simulation starts from.
@@ -10,14 +10,13 @@ row of RY, RZ and two-qubit gates, and most of it need not be carried out one by
   ψ'[k] = phase[k] ψ[source[k]], where
   phase[k] = sign[k] exp(-i/2 (Σ_q z_q(source[k]) before_q + Σ_q z_q(k) after_q)), with the angles
   of the RZ before and after the permutation and z_q(k) = ±1 the eigenvalue of Z_q. The phases
-  hold for the whole batch: they are computed once a call.
-- A Rot gate behind the last entangling gate turns the Bloch vector (⟨X⟩, ⟨Y⟩, ⟨Z⟩) of its qubit,
+  hold for the whole batch: they are computed once per call.
+- A Rot gate after the last entangling gate turns the Bloch vector (⟨X⟩, ⟨Y⟩, ⟨Z⟩) of its qubit,
   three numbers, and never touches the 2**n amplitudes.
-- A permutation behind the last RY layer, read out in Z, permutes probabilities: `order`.
+- A permutation after the last RY layer, read out in Z, permutes probabilities: `order`.
 
 So a *step* is [data phase] → gather with phases → RY on a range of qubits. RY, on real and
-imaginary parts alike, is the larger part of the arithmetic: it acts qubit by qubit, all else once a
-step.
+imaginary parts alike, is most of the arithmetic: it acts qubit by qubit, all else once per step.
 
 Amplitude k of n qubits has qubit q at bit n - 1 - q of k, as in PennyLane.
 """
@@ -34,7 +33,7 @@ from vqvae_lib.quantum.circuit import Circuit, Entangle, Operation, Rotate
 
 __all__ = ["Program", "compile_program"]
 
-# In place of a row of weights: none; the data.
+# In place of a row of weights: no row, and the data.
 NOTHING, DATA = -1, -2
 
 STEP = np.dtype(
@@ -55,10 +54,10 @@ class Program(NamedTuple):
     """A circuit on n qubits in normal form; S steps, N = 2**n amplitudes, T qubits read."""
 
     n: int  # qubits
-    angles: int  # latent coordinates a qubit, 1 or 2
+    angles: int  # latent coordinates per qubit, 1 or 2
     start_cos: float  # half angle of the RY that makes the initial state from |0>
     start_sin: float
-    start_angle: float  # constant angle of the RZ behind the embedding's RY
+    start_angle: float  # constant angle of the RZ after the embedding's RY
     start_row: int  # row of weights whose φ and θ belong to the product state, or NOTHING
     steps: np.ndarray  # (S,) of STEP
     source: np.ndarray  # (S, N) int32: where amplitude k comes from
@@ -70,22 +69,22 @@ class Program(NamedTuple):
 
 
 class _Step:
-    """A step while it is put together: the gates between two layers of RY."""
+    """A step under construction: the gates between two layers of RY."""
 
     def __init__(self, n: int) -> None:
         self.n = n
         self.image = np.arange(2**n)  # where amplitude k goes
-        self.flip = np.ones(2**n, np.int8)  # sign that it meets on its way
+        self.flip = np.ones(2**n, np.int8)  # the sign that it picks up on its way
         self.data_phase = False
         self.before, self.before_angle = NOTHING, 0.0
         self.after, self.after_angle = NOTHING, 0.0
         self.idle = True  # nothing in it yet
 
-    def entangle(self, pairs: Sequence[tuple[int, int]], gate: str) -> None:
+    def entangle(self, layer: Entangle) -> None:
         self.idle = False
-        for pair in pairs:
+        for pair in layer.pairs:
             control, target = (self.n - 1 - qubit for qubit in pair)
-            if gate == "CNOT":
+            if layer.gate == "CNOT":
                 self.image ^= (self.image >> control & 1) << target
             else:
                 both = self.image >> control & self.image >> target & 1
@@ -104,7 +103,7 @@ def compile_program(
     Parameters
     ----------
     circuit
-        Tells initial state, embedding, gate and readout.
+        Settles initial state, embedding and readout.
     operations
         `circuit.operations()`, or those inside a window of n of its qubits.
     n
@@ -138,7 +137,7 @@ def compile_program(
     for i, operation in enumerate(operations):
         step = steps[-1]
         if isinstance(operation, Entangle):
-            step.entangle(operation.pairs, circuit.gate)
+            step.entangle(operation)
         elif isinstance(operation, Rotate) and i == 1:
             start_row = operation.row
             step.before, step.idle = operation.row, False
@@ -154,7 +153,7 @@ def compile_program(
             steps[-1].before_angle, steps[-1].idle = -half_turn, False
             steps[-1].data_phase = circuit.angles_per_qubit == 2
 
-    # What stands behind the last RY: a step without one, or for Z alone a permutation.
+    # What comes after the last RY: a step without one, or for Z alone a permutation.
     order = np.empty(0, np.int32)
     if bloch and not steps[-1].idle:
         turns.append((NOTHING, 0, 0))

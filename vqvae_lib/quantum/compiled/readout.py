@@ -1,7 +1,7 @@
 """From a state to features, and from the features' gradients back to the state's.
 
 ⟨Z⟩ of every qubit comes from the probabilities, ⟨X⟩ and ⟨Y⟩ from products of the amplitudes that
-differ in one bit. The three are the qubit's Bloch vector. A Rot gate that comes last only rotates
+differ in one bit. The three form the qubit's Bloch vector. A Rot gate that comes last only rotates
 this vector, so it is applied here: the measured ⟨Z⟩ and ⟨X⟩ are its products with two rows of a
 3 x 3 rotation matrix, the qubit's *frame*.
 """
@@ -26,7 +26,7 @@ __all__ = ["from_features", "read_bloch", "read_z", "seed_bloch", "seed_z", "to_
 
 # Numbers of a frame: the row of <Z>, then the row of <X>.
 FRAME = 6
-# Amplitudes as they stand.
+# Amplitudes in their own order.
 NO_ORDER = np.empty(0, np.int32)
 
 

@@ -1,4 +1,4 @@
-"""Threads that run the kernels, and memory that they use again.
+"""Threads that run the kernels, and memory that they reuse.
 
 A forked child (a worker of a DataLoader, for example) inherits neither: threads do not survive a
 fork, and a lock that another thread held would stay shut for ever.
@@ -20,7 +20,7 @@ __all__ = ["Scratch", "borrowed", "release_scratch", "run", "threads_for"]
 
 # Below this many amplitudes times samples times steps, a second thread costs more than it saves.
 _PARALLEL = 1 << 18
-# Bytes of scratch that are kept for the next call.
+# Most bytes of scratch that are held for the next call.
 _KEEP = 1 << 28
 
 _executor: ThreadPoolExecutor | None = None
@@ -47,12 +47,12 @@ def run(kernel: Callable[..., None], threads: int, *args: Any) -> None:
 
 
 class Scratch:
-    """Memory that is used again: fresh pages from the system cost more than the arithmetic.
+    """Memory that is reused: fresh pages from the system cost more than the arithmetic.
 
     Parameters
     ----------
     cap
-        Bytes that are kept at most; what is given back beyond that is freed.
+        Most bytes to hold; whatever is given back beyond that is freed.
     """
 
     def __init__(self, cap: int) -> None:
@@ -74,7 +74,7 @@ class Scratch:
                 array = free.pop()
                 self.held -= array.nbytes
                 if not free:
-                    del self._free[shape, kind]  # given back, the shape is the newest
+                    del self._free[shape, kind]  # so that, given back, the shape is the newest
                 return array
         # Rows begin at cache lines.
         size = math.prod(shape)
@@ -83,7 +83,7 @@ class Scratch:
         return room[offset : offset + size].reshape(shape)
 
     def give(self, array: np.ndarray) -> None:
-        """Keep an array for the next who asks for its shape; make room for it, or let it go."""
+        """Hold an array for the next caller who needs its shape; make room for it, or let it go."""
         with self._lock:
             if array.nbytes > self.cap:
                 return
@@ -99,14 +99,14 @@ class Scratch:
             del self._free[shape]
 
     def release(self) -> None:
-        """Free all that is kept."""
+        """Free all that is held."""
         with self._lock:
             self._free.clear()
             self.held = 0
 
 
 class _Borrowed(np.ndarray):
-    """A view that gives what it shows back to the scratch when nobody looks at it any more."""
+    """A view of an array that returns it to the scratch when nobody uses the view any more."""
 
     lent: np.ndarray | None = None
 
@@ -116,7 +116,7 @@ class _Borrowed(np.ndarray):
 
 
 def borrowed(array: np.ndarray) -> np.ndarray:
-    """Make a view of scratch that goes back by itself, together with the tensor that holds it."""
+    """Make a view of scratch that returns by itself, when the tensor that holds it goes."""
     view = array.view(_Borrowed)
     view.lent = array
     return view
@@ -126,7 +126,7 @@ scratch = Scratch(_KEEP)
 
 
 def release_scratch() -> None:
-    """Give memory that is kept for the next call of a compiled circuit back to the system."""
+    """Return the memory held for the next call of a compiled circuit to the system."""
     scratch.release()
 
 

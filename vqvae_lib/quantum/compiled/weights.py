@@ -1,6 +1,6 @@
-"""What depends on the weights alone, computed once a call: phases, cosines, frames; and back.
+"""What depends on the weights alone, computed once per call: phases, cosines, frames; and back.
 
-All of it costs as much as one sample does, and is shared by the whole batch.
+All of it costs about as much as one sample, and the whole batch shares it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["Prepared", "Sums", "carve", "collect", "of_window", "prepare", "sums
 
 
 class Prepared(NamedTuple):
-    """What the kernels read of the weights: S steps, N = 2**n amplitudes, T qubits that are read.
+    """What the kernels need of the weights: S steps, N = 2**n amplitudes, T qubits that are read.
 
-    In front of each shape, there is an axis for the windows.
+    Each array has one more axis in front, for the windows.
     """
 
     phase_cos: np.ndarray  # (S, N), the phases of `gather`
@@ -131,7 +131,7 @@ def prepare(program, weights, own):
 
 @inline
 def sums_size(steps, n, targets):
-    """Numbers that `carve` needs."""
+    """How many numbers `carve` cuts up."""
     return (steps << n) + steps * n + 2 * n + FRAME * targets
 
 
@@ -170,7 +170,7 @@ def collect(program, weights, all_sums, gradient):
     all_sums
         What a pass collected, see `carve`; used up.
     gradient
-        (layers, n, 3), is added to.
+        (layers, n, 3); added to.
     """
     n = program.n
     sums = carve(all_sums, program.steps.size, n, program.bits.size)

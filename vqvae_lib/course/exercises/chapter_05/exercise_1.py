@@ -41,9 +41,12 @@ class _Feature:
         """Values (B,) at many points (B, gates), in one run."""
         B, n = len(angles), self.circuit.n_qubits
         weights = angles.reshape(B, *self.shape).movedim(0, 2)  # (L, n, B, 3)
-        operations = self.circuit.operations()
-        state = statevector.evolve(self.circuit, operations, self.z.expand(B, -1), weights)
-        return statevector.measure(state, range(n), self.circuit.readout) @ self.readout_weights
+        z = self.z.expand(B, -1)
+        state = statevector.initial_state(self.circuit.initial, n, like=z)
+        state = statevector.evolve(state, self.circuit.operations(), z, weights)
+        return (
+            statevector.expectations(state, range(n), self.circuit.readout) @ self.readout_weights
+        )
 
     def __call__(self, angles: Any) -> Tensor:
         # By way of plain numbers, which neither autograd nor vmap can follow.
