@@ -1,16 +1,20 @@
 """The hybrid VQVAE on digits: which settings work, and how it compares with its twins.
 
 `python -m experiments.vqvae_digits` does both studies and writes the committed result
-`vqvae_digits`; what was done before is not done again.
+`vqvae_digits`; runs that are finished are not run again.
+
+Seven folds of the fourteen writers are the units: each tests two writers, validates on two others
+and trains on ten, and every writer is tested once.
 
 1. Settings. From the course's settings one thing at a time is changed: the scale of the angles, how
    they begin, the scale of the features, the depth, the entangler, re-uploading, the read-out. All
    numbers are of validation images.
-2. Arms. The VAE, the hybrid model and its twins, each with the same number of candidate settings,
-   chosen by validation images, then ten paired seeds and the test images, once.
+2. Arms. The VAE, the hybrid model and its twins, each with the same number of candidate settings.
+   In each fold, validation images choose one per arm; the test images are looked at once. Three
+   differences, named here, are tested: as many as seven folds can carry.
 
-Data: the 8x8 digits, 1437 images to train on, of which 287 are kept for validation, and 360 to test
-on. d = 8, n = 4 qubits, hidden layers of 128, a Gaussian with one learned variance.
+Data: the 8x8 digits. d = 8, n = 4 qubits, hidden layers of 128, a Gaussian with one learned
+variance.
 """
 
 import argparse
@@ -22,17 +26,20 @@ import torch
 
 import vqvae_lib as vq
 from vqvae_lib.bottlenecks import count_parameters
-from vqvae_lib.comparison import compare
+from vqvae_lib.comparison import Contrast, compare
 from vqvae_lib.course.results import save_result
+from vqvae_lib.data import ImageData
+from vqvae_lib.splits import GroupFold
 
 RUNS = Path(__file__).parent / "_runs"
-SPLIT_SEED = 0
-VALID = 287
+N_FOLDS = 7
+FOLDS = range(N_FOLDS)
+TEST_TO_TRAIN = 1 / (N_FOLDS - 2)  # one part is tested, one validates, the others train
 D, HIDDEN, LATENT, QUBITS = 64, 128, 8, 4
-EPOCHS = 200
-SEEDS = range(10)
-TUNING_SEEDS = range(100, 102)
-SETTINGS_SEEDS = range(200, 204)
+EPOCHS = 100
+SEEDS = range(3)
+TUNING_SEEDS = (100,)
+SETTINGS_SEEDS = (200,)
 DRAWS = 50  # of z for each image, to estimate an ELBO
 
 # The settings in which a circuit is usually put into a network: wide angles, random weights, raw
@@ -43,7 +50,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "no circuit": {"bottleneck": "none"},
     "usual": USUAL,
     "random angles": {"init": "random"},
-    "no noise on the angles": {"init": "identity"},
+    "no noise on the angles": {"init": "passthrough"},
     "a = 0.1": {"angle_scale": 0.1},
     "a = 0.5": {"angle_scale": 0.5},
     "a = 1": {"angle_scale": 1.0},
@@ -76,12 +83,17 @@ ARMS: dict[str, list[dict[str, Any]]] = {
     HYBRID_AS_USUAL: [USUAL | setting for setting in PLAIN],
 }
 
+# What the study is for: the circuit against nothing, its entanglement, its training.
+FAMILY = (
+    Contrast("quantum", "none"),
+    Contrast("quantum", "separable"),
+    Contrast("quantum", "frozen"),
+)
 
-def split() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Training, validation and test images."""
-    data = vq.load_digits()
-    order = torch.randperm(len(data.x_train), generator=torch.Generator().manual_seed(SPLIT_SEED))
-    return data.x_train[order[VALID:]], data.x_train[order[:VALID]], data.x_test
+
+def load_fold(fold: int) -> ImageData:
+    """Load the digits with this fold's writers kept for the test."""
+    return vq.load_digits(split=GroupFold(fold, N_FOLDS))
 
 
 def elbo(model: vq.VAE, x: torch.Tensor) -> float:
@@ -93,22 +105,22 @@ def elbo(model: vq.VAE, x: torch.Tensor) -> float:
 
 
 def run(
-    arm: str, seed: int, *, lr: float = 4e-3, batch_size: int = 64, **options: Any
+    arm: str, fold: int, seed: int, *, lr: float = 4e-3, batch_size: int = 64, **options: Any
 ) -> dict[str, float]:
     """Train one model and score it."""
     torch.set_num_threads(1)
-    x_train, x_valid, x_test = split()
+    data = load_fold(fold)
     model = build(arm, seed, **options)
     vq.fit(
-        model, x_train, epochs=EPOCHS, batch_size=batch_size, lr=lr, schedule=vq.cosine(EPOCHS),
-        seed=seed, progress=False,
+        model, data.x_train, epochs=EPOCHS, batch_size=batch_size, lr=lr,
+        schedule=vq.cosine(EPOCHS), seed=seed, progress=False,
     )  # fmt: skip
     model.eval()
-    return {"valid": elbo(model, x_valid), "test": elbo(model, x_test)}
+    return {"valid": elbo(model, data.x_valid), "test": elbo(model, data.x_test)}
 
 
 def build(arm: str, seed: int, **options: Any) -> vq.VQVAE:
-    """Build the model of an arm; what is no twin is the hybrid model itself."""
+    """Build the model of an arm: a twin by its name, and the hybrid model by any other."""
     torch.manual_seed(seed)
     options = {"bottleneck": arm if arm in (*WITH_ANGLES, *WITHOUT) else "quantum"} | options
     return vq.VQVAE(D, HIDDEN, LATENT, QUBITS, **options)
@@ -120,33 +132,39 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     jobs = parser.parse_args().jobs
     settings = compare(
-        run, {name: [setting] for name, setting in SETTINGS.items()}, seeds=SETTINGS_SEEDS,
-        tuning_seeds=(), jobs=jobs, store=RUNS / "vqvae_digits.settings.jsonl",
+        run, {name: [setting] for name, setting in SETTINGS.items()}, folds=FOLDS,
+        seeds=SETTINGS_SEEDS, test_to_train=TEST_TO_TRAIN, jobs=jobs,
+        store=RUNS / "vqvae_digits.settings.jsonl",
     )  # fmt: skip
-    for name, arm in settings.arms.items():
-        print(f"{name:30s} {np.mean(arm.scores['valid']):6.2f}")
-    found = compare(
-        run, ARMS, seeds=SEEDS, tuning_seeds=TUNING_SEEDS, jobs=jobs,
-        store=RUNS / "vqvae_digits.arms.jsonl",
+    study = {
+        name: {"setting": SETTINGS[name]}
+        | {score: settings.unit_scores(name, score).tolist() for score in arm.scores}
+        for name, arm in settings.arms.items()
+    }
+    for name, row in study.items():
+        print(f"{name:30s} {np.mean(row['valid']):6.2f}")
+    comparison = compare(
+        run, ARMS, folds=FOLDS, seeds=SEEDS, tuning_seeds=TUNING_SEEDS, family=FAMILY,
+        test_to_train=TEST_TO_TRAIN, jobs=jobs, store=RUNS / "vqvae_digits.arms.jsonl",
     )  # fmt: skip
-    for name, difference in found.against("none").items():
-        print(f"{name:30s} {difference}")
+    for contrast, difference in comparison.test_family().items():
+        print(f"{contrast}: {difference}, detectable from {difference.detectable:.2g}")
     z = torch.randn(2000, LATENT, generator=torch.Generator().manual_seed(0))
     parameters = {}
-    for name, arm in found.arms.items():
-        options = {k: v for k, v in arm.setting.items() if k not in ("lr", "batch_size")}
+    for name, candidates in ARMS.items():  # the same numbers of parameters for all candidates
+        options = {k: v for k, v in candidates[0].items() if k not in ("lr", "batch_size")}
         parameters[name] = count_parameters(build(name, 0, **options).bottleneck, z)._asdict()
     save_result(
         "vqvae_digits", script="experiments.vqvae_digits",
         settings={
             "data": "digits 8x8, divided by 16",
             "sizes": {"D": D, "hidden": HIDDEN, "d": LATENT, "n": QUBITS},
-            "split": {"train": 1437 - VALID, "valid": VALID, "test": 360, "seed": SPLIT_SEED},
+            "split": f"{N_FOLDS} folds of the 14 writers",
             "training": {"epochs": EPOCHS, "optimizer": "adam", "lr": "half a cosine to 0"},
-            "elbo": f"mean of {DRAWS} draws of z an image",
+            "elbo": f"mean of {DRAWS} draws of z per image",
         },
-        study={name: {"setting": a.setting, **a.scores} for name, a in settings.arms.items()},
-        comparison=found.to_dict(),
+        study=study,
+        comparison=comparison.to_dict(),
         parameters=parameters,
     )  # fmt: skip
 

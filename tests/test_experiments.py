@@ -2,11 +2,13 @@
 
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 import vqvae_lib as vq
 from experiments import fifty_qubits, mnist_vae, mnist_vqvae, tricks, vqvae_digits, vqvae_speed
+from vqvae_lib.comparison import Comparison
 from vqvae_lib.course import results
 from vqvae_lib.course.results import load_result, unpack_images
 
@@ -113,33 +115,51 @@ def test_every_arm_of_the_comparison_can_be_run(aside, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["vqvae_digits"])
     monkeypatch.setattr(vqvae_digits, "EPOCHS", 1)
     monkeypatch.setattr(vqvae_digits, "DRAWS", 1)
-    monkeypatch.setattr(vqvae_digits, "SEEDS", range(4))
-    monkeypatch.setattr(vqvae_digits, "TUNING_SEEDS", (100,))
-    monkeypatch.setattr(vqvae_digits, "SETTINGS_SEEDS", range(200, 202))
+    monkeypatch.setattr(vqvae_digits, "FOLDS", range(2))
+    monkeypatch.setattr(vqvae_digits, "SEEDS", (0,))
     monkeypatch.setattr(vqvae_digits, "HIDDEN", 8)
     vqvae_digits.main()
     result = load_result("vqvae_digits")
     assert set(result["study"]) == set(vqvae_digits.SETTINGS)
-    arms = result["comparison"]["arms"]
-    assert set(arms) == set(vqvae_digits.ARMS) == set(result["parameters"])
-    assert {len(arm["tried"]) for arm in arms.values()} == {6}
+    assert {len(row["valid"]) for row in result["study"].values()} == {2}
+    comparison = Comparison.from_dict(result["comparison"])
+    assert set(comparison.arms) == set(vqvae_digits.ARMS) == set(result["parameters"])
+    assert {np.shape(arm.tuning) for arm in comparison.arms.values()} == {(2, 6)}
+    assert comparison.family == vqvae_digits.FAMILY
     assert result["parameters"]["none"] == {"nominal": 0, "effective": 0}
 
 
-def test_arms_are_tuned_alike_and_test_images_stay_apart():
-    assert len({len(candidates) for candidates in vqvae_digits.ARMS.values()}) == 1
-    train, valid, test = vqvae_digits.split()
-    assert (len(train), len(valid), len(test)) == (1150, 287, 360)
-    both = torch.cat([train, valid])
-    assert torch.equal(
-        both.sum(0).round(decimals=2), vq.load_digits().x_train.sum(0).round(decimals=2)
-    )
-    assert not set(vqvae_digits.SEEDS) & set(vqvae_digits.TUNING_SEEDS)
+def test_each_fold_tests_writers_of_its_own():
+    tested = []
+    for fold in vqvae_digits.FOLDS:
+        data = vqvae_digits.load_fold(fold)
+        train, valid, test = (
+            set(group.tolist()) for group in (data.group_train, data.group_valid, data.group_test)
+        )
+        assert not train & valid
+        assert not (train | valid) & test
+        assert len(test) / len(train) == vqvae_digits.TEST_TO_TRAIN
+        tested += test
+    assert sorted(tested) == list(range(14))
+
+
+@pytest.mark.parametrize("study", [vqvae_digits, fifty_qubits])
+def test_every_family_can_be_carried_by_its_folds(study):
+    """The smallest p-value that all folds can give, times the size of the family: below 5 %."""
+    assert len(study.FAMILY) * 2 / 2 ** len(study.FOLDS) < 0.05
+    named = {arm for contrast in study.FAMILY for arm in (contrast.arm, contrast.baseline)}
+    assert named <= set(study.ARMS)
+    assert not set(study.SEEDS) & set(study.TUNING_SEEDS)
+
+
+def test_units_of_fifty_qubits_share_no_points():
+    parts = torch.cat([torch.cat(fifty_qubits.draw_points(fold)) for fold in (0, 1)])
+    assert len(parts.unique(dim=0)) == 2 * 1536
 
 
 def test_the_table_of_fifty_qubits_can_be_run(aside, monkeypatch):
     monkeypatch.setattr(fifty_qubits, "EPOCHS", 1)
-    monkeypatch.setattr(fifty_qubits, "RATES", {})
+    monkeypatch.setattr(fifty_qubits, "FOLDS", range(2))
     arms = {name: [{"lr": 1e-3}] for name in fifty_qubits.ARMS}
     monkeypatch.setattr(fifty_qubits, "ARMS", arms)
     fifty_qubits.main()
