@@ -154,10 +154,12 @@ def test_a_small_noise_variance_makes_ppca_s_code_pca_s():
     """As the noise goes, the posterior mean times the column's length is the projection."""
     x = draws(100, 5) * torch.tensor([3.0, 2.0, 1e-4, 1e-4, 1e-4]) + 1
     pca, model = PCA.fit(x, 2), ProbabilisticPCA.fit(x, 2)
-    torch.testing.assert_close(model.encode(x) * model.W.norm(dim=0), pca.encode(x), rtol=1e-6,
-                               atol=1e-6)  # fmt: skip
-    torch.testing.assert_close(model.decode(model.encode(x)), pca.decode(pca.encode(x)), rtol=1e-6,
-                               atol=1e-6)  # fmt: skip
+    torch.testing.assert_close(
+        model.encode(x) * model.W.norm(dim=0), pca.encode(x), rtol=1e-6, atol=1e-6
+    )
+    torch.testing.assert_close(
+        model.decode(model.encode(x)), pca.decode(pca.encode(x)), rtol=1e-6, atol=1e-6
+    )
     # With more noise the prior counts: every coordinate is pulled towards zero.
     x = draws(100, 5) * torch.tensor([3.0, 2.0, 1.0, 1.0, 1.0])
     pca, model = PCA.fit(x, 2), ProbabilisticPCA.fit(x, 2)
@@ -199,6 +201,11 @@ def test_log_likelihood_is_torch_s(full):
     torch.testing.assert_close(several.log_likelihood(x), expected, rtol=1e-12, atol=0)
     torch.testing.assert_close(
         full.log_likelihood(x.float()), full.log_likelihood(x.float().double())
+    )
+    narrow = FullGaussian(full.mean.float(), full.covariance.float())
+    assert narrow.log_likelihood(x).dtype == torch.float32
+    torch.testing.assert_close(
+        narrow.log_likelihood(x).double(), full.log_likelihood(x), rtol=1e-4, atol=0
     )
 
 
