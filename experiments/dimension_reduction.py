@@ -1,11 +1,13 @@
 """Codes of equal size, side by side: PCA, LDA, t-SNE, autoencoder, VAE and hybrid VQVAE.
 
-`python -m experiments.dimension_reduction` fits each on ten seeds and writes the committed result
-`dimension_reduction`; what was done before is not done again.
+`python -m experiments.dimension_reduction` fits each in fourteen folds and writes the committed
+result `dimension_reduction`; runs that are finished are not run again.
 
-A seed chooses the split of the data and how networks begin, the same for all arms. Every arm has
-two candidate settings, chosen for each table and size by the five-neighbour vote on validation data
-of two seeds of their own. Codes of training data are labelled, those of test data are asked.
+A fold of the digits tests one writer and validates on another. The tables record no sources; a fold
+of theirs is a random split, and folds overlap. Every arm has two candidate settings, chosen in each
+fold by the five-neighbour vote on validation data. Codes of training data are labelled, those of
+test data are asked. Three differences per table and size are tested, and all of them corrected
+together.
 
 - PCA as it is, or with every component divided by its standard deviation.
 - LDA, which is given the training labels; with or without shrinkage.
@@ -13,15 +15,12 @@ of two seeds of their own. Codes of training data are labelled, those of test da
   data are embedded together, without labels.
 - AE, VAE and VQVAE with the same networks, at two learning rates. The code of the VAE and of the
   VQVAE is the posterior's mean, mu. Of the VQVAE also the circuit's features at mu: "VQVAE, o".
-  Where VAE and VQVAE have chosen different rates, the VAE is run at the VQVAE's as well: "VAE, same
-  rate" tells a difference between the models from one between the rates.
 
-Data: 8x8 digits, 1150 to train on, 287 for validation, 360 for the test; wine and breast cancer,
-64 %, 16 % and 20 %.
+Data: 8x8 digits; wine and breast cancer, 64 % to train on, 14 % for validation, 21 % for the test.
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +28,22 @@ import torch
 from torch import Tensor
 
 import vqvae_lib as vq
-from vqvae_lib.applications.reduction import Reducer, codes_of, lda, score
-from vqvae_lib.comparison import Arm, Comparison, compare
+from vqvae_lib.applications.reduction import LDA, Reducer, codes_of, score
+from vqvae_lib.comparison import Comparison, Contrast, compare, correct_families
 from vqvae_lib.course.results import save_result
-from vqvae_lib.data import load_table
+from vqvae_lib.data import ImageData, TableData, load_table
 from vqvae_lib.metrics import knn_accuracy, linear_probe_accuracy, trustworthiness
+from vqvae_lib.splits import GroupFold, RandomSplit
 
 RUNS = Path(__file__).parent / "_runs"
-SEEDS = range(10)
-TUNING_SEEDS = range(100, 102)
+N_FOLDS = 14
+FOLDS = range(N_FOLDS)
+SEEDS, TUNING_SEEDS = (0, 1), (100,)
+BY_ROW = RandomSplit()
+TEST_TO_TRAIN = dict.fromkeys(
+    ("wine", "breast_cancer"),
+    BY_ROW.test_fraction / (1 - BY_ROW.valid_fraction - BY_ROW.test_fraction),
+) | {"digits": 1 / (N_FOLDS - 2)}
 SIZES = {"digits": (2, 4, 8, 16), "wine": (2,), "breast_cancer": (2,)}
 CLASSES = {"digits": 10, "wine": 3, "breast_cancer": 2}
 HIDDEN = {"digits": 128, "wine": 64, "breast_cancer": 64}
@@ -51,46 +57,38 @@ CANDIDATES: dict[str, list[dict[str, Any]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Part:
-    """Training, validation or test data."""
+# What the chapter asks of each table and size.
+FAMILY = (
+    Contrast("VQVAE", "VAE", "knn"),
+    Contrast("VQVAE", "VAE", "linear"),
+    Contrast("VAE", "PCA", "knn"),
+)
 
-    x: Tensor
-    y: Tensor
 
-
-def split(data: str, seed: int) -> tuple[Part, Part, Part]:
-    """Training, validation and test data of a seed."""
+def load_fold(data: str, fold: int) -> ImageData | TableData:
+    """Load the training, validation and test part of a fold."""
     if data == "digits":
-        whole: Any = vq.load_digits(seed=seed)
-    else:
-        whole = load_table(data, seed=seed)
-    N = len(whole.x_train)
-    order = torch.randperm(N, generator=torch.Generator().manual_seed(seed))
-    rest, train = order[: N // 5], order[N // 5 :]
-    return (
-        Part(whole.x_train[train], whole.y_train[train]),
-        Part(whole.x_train[rest], whole.y_train[rest]),
-        Part(whole.x_test, whole.y_test),
-    )
+        return vq.load_digits(split=GroupFold(fold, N_FOLDS))
+    return load_table(data, split=replace(BY_ROW, seed=fold))
 
 
-def run(arm: str, seed: int, *, data: str, d: int, **setting: Any) -> dict[str, float]:
+def run(arm: str, fold: int, seed: int, *, data: str, d: int, **setting: Any) -> dict[str, float]:
     """Fit one arm and score its codes; an error counts with a minus, as larger is better."""
     torch.set_num_threads(1)
-    train, valid, test = split(data, seed)
+    parts = load_fold(data, fold)
     if arm == "t-SNE":
-        return _embed(train, valid, test, seed, d, **setting)
-    reducers = {"": _fit(arm, train, seed, data, d, **setting)}
+        return _embed(parts, seed, d, **setting)
+    fitted = _fit(arm, parts.x_train, parts.y_train, seed, data, d, **setting)
     if arm == "VQVAE":
-        model, reducers = reducers[""], {}
-        reducers = {"": codes_of(model), "o ": codes_of(model, "o")}
+        reducers = {"": codes_of(fitted), "o ": codes_of(fitted, "o")}
+    else:
+        reducers = {"": fitted}
     scores = {}
     for name, reducer in reducers.items():
-        found = score(reducer, train.x, train.y, test.x, test.y)._asdict()
-        scores |= {f"{name}{key}": value for key, value in found.items() if key != "d"}
-        codes = [reducer.encode(part.x) for part in (train, valid)]
-        scores[f"{name}valid"] = knn_accuracy(codes[0], train.y, codes[1], valid.y)
+        row = score(reducer, parts.x_train, parts.y_train, parts.x_test, parts.y_test)._asdict()
+        scores |= {f"{name}{key}": value for key, value in row.items() if key != "d"}
+        codes = [reducer.encode(x) for x in (parts.x_train, parts.x_valid)]
+        scores[f"{name}valid"] = knn_accuracy(codes[0], parts.y_train, codes[1], parts.y_valid)
         if arm == "LDA":
             del scores["error"]
         else:
@@ -98,22 +96,22 @@ def run(arm: str, seed: int, *, data: str, d: int, **setting: Any) -> dict[str, 
     return scores
 
 
-def _fit(arm: str, train: Part, seed: int, data: str, d: int, **setting: Any) -> Any:
+def _fit(arm: str, x: Tensor, y: Tensor, seed: int, data: str, d: int, **setting: Any) -> Any:
     """Fit an arm that has a map for new data."""
     if arm == "PCA":
-        return _pca(train.x, d, **setting)
+        return _pca(x, d, **setting)
     if arm == "LDA":
-        return lda(train.x, train.y, d, **setting)
+        return LDA.fit(x, y, d, **setting)
     torch.manual_seed(seed)
-    D = train.x.shape[1]
+    D = x.shape[1]
     if arm == "AE":
         model: Any = vq.mlp_autoencoder(D, HIDDEN[data], d)
     else:
         kind: Any = "none" if arm == "VAE" else "quantum"
         model = vq.VQVAE(D, HIDDEN[data], d, d // 2, bottleneck=kind)
-    epochs = max(1, round(STEPS[data] / -(-len(train.x) // BATCH)))
+    epochs = max(1, round(STEPS[data] / -(-len(x) // BATCH)))
     vq.fit(
-        model, train.x, epochs=epochs, batch_size=BATCH, schedule=vq.cosine(epochs), seed=seed,
+        model, x, epochs=epochs, batch_size=BATCH, schedule=vq.cosine(epochs), seed=seed,
         progress=False, **setting,
     )  # fmt: skip
     if arm == "AE":
@@ -123,26 +121,26 @@ def _fit(arm: str, train: Part, seed: int, data: str, d: int, **setting: Any) ->
 
 
 def _pca(x: Tensor, d: int, *, whiten: bool) -> Reducer:
-    fitted = vq.pca(x, d)
+    fitted = vq.PCA.fit(x, d)
     size = fitted.eigenvalues[:d].sqrt() if whiten else torch.ones(d)
     return Reducer(lambda x: fitted.encode(x) / size, lambda z: fitted.decode(z * size))
 
 
 def _embed(
-    train: Part, valid: Part, test: Part, seed: int, d: int, *, perplexity: float
+    parts: ImageData | TableData, seed: int, d: int, *, perplexity: float
 ) -> dict[str, float]:
     """Score t-SNE, which is given the data of all parts at once."""
     from sklearn.manifold import TSNE
 
-    parts = [train, valid, test]
-    x = torch.cat([part.x for part in parts])
-    made = TSNE(d, perplexity=perplexity, init="pca", random_state=seed).fit_transform(x.numpy())
-    z_train, z_valid, z_test = torch.from_numpy(made).split([len(part.x) for part in parts])
+    rows = [parts.x_train, parts.x_valid, parts.x_test]
+    tsne = TSNE(d, perplexity=perplexity, init="pca", random_state=seed)
+    codes = torch.from_numpy(tsne.fit_transform(torch.cat(rows).numpy()))  # (N, d)
+    z_train, z_valid, z_test = codes.split([len(x) for x in rows])
     return {
-        "trustworthiness": trustworthiness(test.x, z_test),
-        "knn": knn_accuracy(z_train, train.y, z_test, test.y),
-        "linear": linear_probe_accuracy(z_train, train.y, z_test, test.y),
-        "valid": knn_accuracy(z_train, train.y, z_valid, valid.y),
+        "trustworthiness": trustworthiness(parts.x_test, z_test),
+        "knn": knn_accuracy(z_train, parts.y_train, z_test, parts.y_test),
+        "linear": linear_probe_accuracy(z_train, parts.y_train, z_test, parts.y_test),
+        "valid": knn_accuracy(z_train, parts.y_train, z_valid, parts.y_valid),
     }
 
 
@@ -160,28 +158,13 @@ def arms(data: str, d: int) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def with_features(found: Comparison) -> Comparison:
+def with_features(comparison: Comparison) -> Comparison:
     """Make the circuit's features an arm of their own."""
-    known = dict(found.arms)
-    whole = known["VQVAE"]
+    whole = comparison.arms["VQVAE"]
     own = {name: values for name, values in whole.scores.items() if not name.startswith("o ")}
     features = {name[2:]: values for name, values in whole.scores.items() if name not in own}
-    known["VQVAE"] = Arm(whole.setting, whole.tried, own)
-    known["VQVAE, o"] = Arm(whole.setting, whole.tried, features)
-    return Comparison(known, found.seeds, found.tuning_seeds)
-
-
-def at_the_same_rate(found: Comparison) -> Comparison:
-    """Add the VAE at the VQVAE's learning rate, where its own is another."""
-    setting = found.arms["VQVAE"].setting
-    if found.arms["VAE"].setting == setting:
-        return found
-    again = compare(
-        run, {"VAE": [setting]}, seeds=found.seeds, tuning_seeds=(),
-        store=RUNS / "dimension_reduction.jsonl",
-    )  # fmt: skip
-    arms_now = found.arms | {"VAE, same rate": again.arms["VAE"]}
-    return Comparison(arms_now, found.seeds, found.tuning_seeds)
+    arms = {"VQVAE": replace(whole, scores=own), "VQVAE, o": replace(whole, scores=features)}
+    return replace(comparison, arms=comparison.arms | arms)
 
 
 def main() -> None:
@@ -189,31 +172,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare codes of equal size.")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     jobs = parser.parse_args().jobs
-    tables: dict[str, dict[str, Any]] = {}
+    comparisons = {}
     for data, sizes in SIZES.items():
-        tables[data] = {}
         for d in sizes:
-            found = compare(
-                run, arms(data, d), seeds=SEEDS, tuning_seeds=TUNING_SEEDS, jobs=jobs,
+            comparison = with_features(compare(
+                run, arms(data, d), folds=FOLDS, seeds=SEEDS, tuning_seeds=TUNING_SEEDS,
+                family=FAMILY, test_to_train=TEST_TO_TRAIN[data], jobs=jobs,
                 store=RUNS / "dimension_reduction.jsonl",
-            )  # fmt: skip
-            found = at_the_same_rate(with_features(found))
-            tables[data][str(d)] = found.to_dict()
-            for name in found.arms:
-                knn = torch.tensor(found.arms[name].scores["knn"])
-                print(f"{data} d={d} {name:10s} 5-NN {float(knn.mean()):.3f}", flush=True)
+            ))  # fmt: skip
+            for name in comparison.arms:
+                knn = comparison.unit_scores(name, "knn").mean()
+                print(f"{data} d={d} {name:10s} 5-NN {knn:.3f}", flush=True)
+            comparisons[f"{data} d={d}"] = comparison
+    for (table, contrast), difference in correct_families(comparisons).items():
+        print(f"{table} {contrast}: {difference}, detectable from {difference.detectable:.2g}")
     save_result(
         "dimension_reduction", script="experiments.dimension_reduction",
         settings={
             "data": "digits 8x8, divided by 16; tables standardised by their training part",
-            "split": "test 20 %, stratified, by seed; of the rest a fifth for validation",
+            "split": f"digits: {N_FOLDS} folds of the 14 writers; tables: {N_FOLDS} random splits",
             "hidden": HIDDEN,
             "training": {"steps": STEPS, "batch": BATCH, "optimizer": "adam",
                          "lr": "half a cosine to 0"},
             "select": "five-neighbour vote on validation data",
             "neighbours": 5,
         },
-        tables=tables,
+        tables={
+            data: {str(d): comparisons[f"{data} d={d}"].to_dict() for d in sizes}
+            for data, sizes in SIZES.items()
+        },
     )  # fmt: skip
 
 
