@@ -28,18 +28,18 @@ def cases():
     one, two = 3 * draws(4, 7, 5), draws(4, 7, 10)
     yield vq.Bernoulli(), COINS, one, td.Bernoulli(logits=one), 1.0
     yield vq.Binomial(16), COUNTS, one, td.Binomial(16, logits=one), 16.0
-    fixed = vq.Gaussian(0.5).double()
+    fixed = vq.Gaussian(0.5)
     yield fixed, REALS, one, td.Normal(one, math.sqrt(0.5)), 1.0
-    learned = vq.Gaussian().double()
+    shared = vq.Gaussian().double()
     with torch.no_grad():
-        learned.raw_log_var.fill_(-1.3)
-    yield learned, REALS, one, td.Normal(one, math.sqrt(math.exp(-1.3) + 1e-4)), 1.0
+        shared.raw_log_var.fill_(-1.3)
+    yield shared, REALS, one, td.Normal(one, math.sqrt(math.exp(-1.3) + 1e-4)), 1.0
     mean, raw = two[..., :5], two[..., 5:]
-    heads = vq.Gaussian("heads", min_variance=0.01)
-    yield heads, REALS, two, td.Normal(mean, (raw.exp() + 0.01).sqrt()), 1.0
+    each = vq.Gaussian("per_dimension", min_variance=0.01)
+    yield each, REALS, two, td.Normal(mean, (raw.exp() + 0.01).sqrt()), 1.0
 
 
-NAMES = ["Bernoulli", "Binomial", "Gaussian fixed", "Gaussian learned", "Gaussian heads"]
+NAMES = ["Bernoulli", "Binomial", "Gaussian fixed", "Gaussian shared", "Gaussian per dimension"]
 
 
 @pytest.mark.parametrize(("p", "x", "params", "oracle", "unit"), list(cases()), ids=NAMES)
@@ -78,7 +78,7 @@ def test_probabilities_of_all_counts_sum_to_one():
     assert p.log_prob(counts, params).exp().sum().item() == pytest.approx(1, abs=1e-12)
 
 
-def test_one_learned_variance_settles_at_the_mean_squared_error():
+def test_a_shared_variance_settles_at_the_mean_squared_error():
     p = vq.Gaussian()
     error = 0.2 * draws(500, 5).float()
     optimizer = torch.optim.Adam(p.parameters(), lr=0.05)
@@ -89,19 +89,19 @@ def test_one_learned_variance_settles_at_the_mean_squared_error():
     assert p.variance(error).item() == pytest.approx(error.square().mean().item(), rel=1e-3)
 
 
-@pytest.mark.parametrize("variance", ["learned", "heads"])
+@pytest.mark.parametrize("variance", ["shared", "per_dimension"])
 def test_the_floor_holds_and_still_lets_the_variance_rise(variance):
     p = vq.Gaussian(variance, min_variance=1e-3)
     params = torch.full((1, p.params_per_dimension), -200.0, requires_grad=True)
-    if variance == "learned":
+    if variance == "shared":
         with torch.no_grad():
             p.raw_log_var.fill_(-10.0)
     assert p.variance(params).min().item() == pytest.approx(1e-3, rel=0.05)
     off = params[:, :1].detach() + 1
     (-p.log_prob(off, torch.cat([params[:, :1], params[:, 1:] * 0 - 10], 1)).sum()).backward()
-    slope = p.raw_log_var.grad if variance == "learned" else params.grad
+    slope = p.raw_log_var.grad if variance == "shared" else params.grad
     assert torch.isfinite(slope).all()
-    assert variance == "heads" or slope < 0
+    assert variance == "per_dimension" or slope < 0
 
 
 def test_squared_error_is_a_gaussian_of_variance_one_half():
@@ -109,7 +109,7 @@ def test_squared_error_is_a_gaussian_of_variance_one_half():
     x, x_hat = draws(7, 5), draws(7, 5, seed=1)
     squares = (x - x_hat).square().sum(1)
     for variance, error in ((0.5, squares), (2.5, squares / 5)):
-        p = vq.Gaussian(variance).double()
+        p = vq.Gaussian(variance)
         constant = 2.5 * math.log(2 * math.pi * variance)
         assert torch.allclose(-p.log_prob(x, x_hat).sum(1), error + constant)
 
@@ -117,14 +117,14 @@ def test_squared_error_is_a_gaussian_of_variance_one_half():
 @pytest.mark.parametrize(
     ("p", "bad", "expected"),
     [
-        (vq.Bernoulli(), 0.5, r"x\[2, 1\] is 0.5, one of 1 such values: expected 0 or 1 \(binaris"),
-        (vq.Bernoulli(), float("nan"), "is nan, one of 1 such values: expected 0 or 1"),
-        (vq.Bernoulli(), 2.0, "is 2, one of 1"),
-        (vq.Binomial(16), 0.3, r"is 0.3, .* fractions in \[0, 1\], counts divided by 16"),
-        (vq.Binomial(16), 17 / 16, "is 1.0625, one of 1"),
-        (vq.Binomial(16), -1 / 16, "is -0.0625, one of 1"),
+        (vq.Bernoulli(), 0.5, r"x\[2, 1\] is 0.5: expected 0 or 1 \(binaris"),
+        (vq.Bernoulli(), float("nan"), "is nan: expected 0 or 1"),
+        (vq.Bernoulli(), 2.0, "is 2: expected"),
+        (vq.Binomial(16), 0.3, r"is 0.3: expected fractions in \[0, 1\], counts divided by 16"),
+        (vq.Binomial(16), 17 / 16, "is 1.0625: expected"),
+        (vq.Binomial(16), -1 / 16, "is -0.0625: expected"),
         (vq.Binomial(16), float("nan"), "is nan"),
-        (vq.Gaussian(), float("inf"), "is inf, one of 1 such values: expected finite numbers"),
+        (vq.Gaussian(), float("inf"), "is inf: expected finite numbers"),
     ],
 )
 def test_data_that_cannot_be_are_refused(p, bad, expected):
@@ -138,8 +138,17 @@ def test_data_that_cannot_be_are_refused(p, bad, expected):
 @pytest.mark.parametrize(
     ("p", "width", "expected"),
     [
-        (vq.Bernoulli(), 6, r"output has shape \(4, 6\): expected \(..., 3\), one number for each"),
-        (vq.Gaussian("heads"), 3, r"\(4, 3\): expected \(..., 6\), mean and log-variance for each"),
+        (
+            vq.Bernoulli(),
+            6,
+            r"output has shape \(4, 6\): expected \(..., 3\), the logit of each of D=3",
+        ),
+        (vq.Gaussian(), 6, r"\(4, 6\): expected \(..., 3\), the mean of each of D=3 .* Gaussian\("),
+        (
+            vq.Gaussian("per_dimension"),
+            3,
+            r"\(4, 3\): expected \(..., 6\), the mean and the raw_log_var of each of D=3",
+        ),
     ],
 )
 def test_a_decoder_that_does_not_fit_is_refused(p, width, expected):
@@ -150,11 +159,19 @@ def test_a_decoder_that_does_not_fit_is_refused(p, width, expected):
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (lambda: vq.Gaussian("head"), "variance='head': expected 'learned', 'heads' or a number"),
+        (lambda: vq.Gaussian("shard"), "variance='shard': expected 'shared', 'per_dimension' or a"),
+        (lambda: vq.Gaussian("fixed"), "variance='fixed': expected 'shared'"),
+        (lambda: vq.Gaussian(True), "variance=True: expected a finite number above 0"),
         (lambda: vq.Gaussian(0), "variance=0: expected"),
         (lambda: vq.Gaussian(float("nan")), "variance=nan: expected"),
         (lambda: vq.Gaussian(None), "variance=None: expected"),
         (lambda: vq.Gaussian(min_variance=-1), "min_variance=-1: expected"),
+        (
+            lambda: vq.Gaussian(initial_variance=1e-4),
+            "initial_variance=0.0001: expected a finite number above 0.0001",
+        ),
+        (lambda: vq.Gaussian(initial_variance=-1.0), "initial_variance=-1.0: expected"),
+        (lambda: vq.Gaussian(initial_variance=math.inf), "initial_variance=inf: expected"),
         (lambda: vq.Binomial(0), "total_count=0: expected"),
         (lambda: vq.Binomial(1.5), "total_count=1.5: expected"),
     ],
@@ -164,18 +181,63 @@ def test_impossible_settings_are_refused(make, expected):
         make()
 
 
-def test_printing_names_the_settings():
-    assert repr(vq.Gaussian(0.5)) == "Gaussian(variance=0.5)"
-    assert repr(vq.Gaussian()) == "Gaussian(learned)"
-    assert repr(vq.Binomial(16)) == "Binomial(total_count=16)"
-    assert isinstance(vq.Bernoulli(), Likelihood)
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        (vq.Bernoulli(), "Bernoulli()"),
+        (vq.Binomial(16), "Binomial(total_count=16)"),
+        (vq.Gaussian(0.5), "Gaussian(variance=0.5)"),
+        (
+            vq.Gaussian(initial_variance=0.03),
+            "Gaussian(variance='shared', min_variance=0.0001, initial_variance=0.03)",
+        ),
+        (
+            vq.Gaussian("per_dimension", min_variance=0.01),
+            "Gaussian(variance='per_dimension', min_variance=0.01)",
+        ),
+    ],
+)
+def test_a_printed_likelihood_can_be_built_again(p, text):
+    assert repr(p) == text
+    again = eval(text, vars(vq))
+    assert repr(again) == text
+    assert type(p)(**p.settings()).settings() == p.settings()
 
 
-def test_a_learned_variance_starts_where_it_is_told_to():
-    params = torch.zeros(2, 3)
-    assert vq.Gaussian().variance(params).item() == pytest.approx(0.1 + 1e-4, rel=1e-5)
-    small = vq.Gaussian(initial=0.002, min_variance=0.0)
-    assert small.variance(params).item() == pytest.approx(0.002, rel=1e-5)
-    for initial in (0.0, -1.0, float("inf")):
-        with pytest.raises(ValueError, match=f"initial={initial}: expected a number above 0"):
-            vq.Gaussian(initial=initial)
+@pytest.mark.parametrize(
+    ("p", "names"),
+    [
+        (vq.Bernoulli(), ("logit",)),
+        (vq.Binomial(16), ("logit",)),
+        (vq.Gaussian(), ("mean",)),
+        (vq.Gaussian(0.5), ("mean",)),
+        (vq.Gaussian("per_dimension"), ("mean", "raw_log_var")),
+    ],
+)
+def test_the_parameters_are_counted_by_their_names(p, names):
+    assert p.param_names == names
+    assert p.params_per_dimension == len(names)
+
+
+def test_a_likelihood_without_its_formulas_cannot_be_made():
+    class Half(Likelihood):
+        def mean(self, params):
+            return params
+
+    with pytest.raises(TypeError, match="abstract"):
+        Half()
+
+
+@pytest.mark.parametrize(("initial", "floor"), [(0.1, 1e-4), (0.002, 0.0), (0.3, 0.25)])
+def test_a_shared_variance_starts_exactly_where_it_is_told_to(initial, floor):
+    p = vq.Gaussian(initial_variance=initial, min_variance=floor)
+    assert p.variance(torch.zeros(2, 3)).item() == pytest.approx(initial, rel=1e-6)
+    assert p.variance_mode == "shared"
+
+
+def test_a_fixed_variance_is_exact_in_every_precision_and_has_nothing_to_train():
+    p = vq.Gaussian(0.3)
+    assert p.variance(torch.zeros(2, 3).double()).item() == 0.3
+    assert p.double().variance(torch.zeros(2, 3)).dtype == torch.float32
+    assert not p.state_dict()
+    assert p.variance_mode == "fixed"

@@ -200,7 +200,7 @@ class Gaussian(Likelihood):
         out of range.
     """
 
-    param_names = ("mean",)
+    param_names: tuple[str, ...] = ("mean",)
 
     def __init__(
         self,
@@ -211,11 +211,12 @@ class Gaussian(Likelihood):
     ) -> None:
         super().__init__()
         self.min_variance = check_number("min_variance", min_variance, least=0)
-        self.initial_variance = check_number("initial_variance", initial_variance, above=0)
         match variance:
             case "shared":
                 self.variance_mode = "shared"
-                check_number("initial_variance", initial_variance, above=self.min_variance)
+                self.initial_variance = check_number(
+                    "initial_variance", initial_variance, above=self.min_variance
+                )
                 raw = math.log(self.initial_variance - self.min_variance)
                 self.raw_log_var = nn.Parameter(torch.tensor(raw))
             case "per_dimension":
@@ -233,10 +234,13 @@ class Gaussian(Likelihood):
         """Return the arguments that matter to this kind of variance."""
         if self.variance_mode == "fixed":
             return {"variance": self.fixed_variance}
-        floor = {"variance": self.variance_mode, "min_variance": self.min_variance}
-        if self.variance_mode == "per_dimension":
-            return floor
-        return floor | {"initial_variance": self.initial_variance}
+        settings: dict[str, str | float] = {
+            "variance": self.variance_mode,
+            "min_variance": self.min_variance,
+        }
+        if self.variance_mode == "shared":
+            settings["initial_variance"] = self.initial_variance
+        return settings
 
     def variance(self, params: Tensor) -> Tensor:
         """Variance of p(x|z): one number, or shape (..., B, D) where it is per dimension."""
