@@ -27,7 +27,7 @@ def check(ghz: Any) -> Right:
             raise Wrong(
                 "too-many",
                 _(
-                    "It works, but for n = {n} you use {count} CNOTs, and {least} are enough."
+                    "It works, but for n = {n} you use {count} CNOTs, and the least is {least}."
                 ).format(count=count["CNOT"], n=n, least=n - 1),
             )
         depth = _measure_depth(gates, n)

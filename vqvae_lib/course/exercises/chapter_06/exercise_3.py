@@ -76,7 +76,7 @@ def _report_shortfall(states: Tensor, k: int, p0: float) -> str:
 
 
 def _recognise_mistakes(U: Tensor, states: Tensor, k: int) -> None:
-    """Undo a likely mistake in how U is conjugated or transposed, in its rows' order, or in both."""
+    """Undo a likely mistake in how U is conjugated or transposed, in its rows' order, or both."""
     size, best = len(U), compression_bound(states, k) - 1e-4
     turns = [
         ("", U, ""),

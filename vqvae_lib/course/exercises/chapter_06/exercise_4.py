@@ -65,16 +65,17 @@ def _explain_compression(states: Tensor, bound: float) -> None:
         raise Wrong(
             "few",
             _(
-                "{B} states span at most {B} dimensions, and 8 are kept, so p0 up to "
-                "{bound:.3f} is possible. How many states do you need at least?"
+                "The number of states is {B}, so they span at most {B} of the 16 dimensions. "
+                "Since 8 are kept, p0 up to {bound:.3f} is possible. How many states do you "
+                "need at least?"
             ).format(B=B, bound=bound),
         )
     if rank < 16:
         raise Wrong(
             "rank",
             _(
-                "There are {B} states, but they span only {rank} dimensions, so p0 up to "
-                "{bound:.3f} is possible."
+                "The number of states is {B}, but that of the dimensions they span is only "
+                "{rank}, so p0 up to {bound:.3f} is possible."
             ).format(B=B, rank=rank, bound=bound),
         )
     raise Wrong(

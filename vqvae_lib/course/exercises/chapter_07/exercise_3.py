@@ -15,6 +15,12 @@ from torch import Tensor, nn
 
 from vqvae_lib.course.exercises.answers import call, describe, expect_tensor
 from vqvae_lib.course.exercises.digits import digits_data
+from vqvae_lib.course.exercises.losses import (
+    Terms,
+    are_same_gradients,
+    compute_terms,
+    is_standard_normal,
+)
 from vqvae_lib.course.exercises.verdicts import NotAttempted, Right, Wrong
 from vqvae_lib.course.words import _
 from vqvae_lib.quantum import Circuit, QuantumLayer
@@ -272,7 +278,7 @@ def _judge_draws(model: Any, x: Tensor) -> list[tuple[Tensor, Tensor]]:
             "one-number",
             _("All coordinates of a code get the same noise: draw it for each coordinate."),
         )
-    if not _is_standard(noise, log_var):
+    if not is_standard_normal(noise, log_var):
         for kind, likely, hint in (
             (
                 "std",
@@ -289,7 +295,7 @@ def _judge_draws(model: Any, x: Tensor) -> list[tuple[Tensor, Tensor]]:
             ),
             ("prior", z, _("`z` is drawn from the prior, so it knows nothing about the image.")),
         ):
-            if _is_standard(likely, log_var):
+            if is_standard_normal(likely, log_var):
                 raise Wrong(kind, hint)
         raise Wrong(
             "draws",
@@ -301,35 +307,11 @@ def _judge_draws(model: Any, x: Tensor) -> list[tuple[Tensor, Tensor]]:
     return list(zip(losses[:3], noise, strict=False))
 
 
-def _is_standard(noise: Tensor, log_var: Tensor) -> bool:
-    """Whether noise (calls, B, 8) is standard normal, whatever the variance it was drawn with.
-
-    By its mean, its mean square, and how that goes with the log-variance: within six standard
-    errors, which true noise leaves about once in a hundred million.
-    """
-    by = (log_var - log_var.mean()) / log_var.std()
-    excess = (noise.square() - 1) / 2**0.5
-    means = torch.stack([noise.mean(), excess.mean(), (excess * by).mean()])
-    return bool((means.abs() < 6 / noise.numel() ** 0.5).all())
-
-
 _CONSTANT = 0.5 * _D * math.log(2 * math.pi * _VARIANCE)
 
 
-def _loss_terms(
-    model: Any, x: Tensor, noise: Tensor, *, cut: tuple[str, ...] = ()
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The squared error of reconstructions, the KL, and its estimate from the draw alone.
-
-    No gradient passes through what is `cut`: "mu" or "std" in the draw, or "kl".
-    """
-    mu, log_var = _encode(model, x)
-    std = (0.5 * log_var).exp()
-    z = (mu.detach() if "mu" in cut else mu) + (std.detach() if "std" in cut else std) * noise
-    squares = (x.flatten(1) - _decode(model, z)).square().sum(1).mean()
-    kl = 0.5 * (mu.square() + log_var.exp() - 1 - log_var).sum(1).mean()
-    estimate = 0.5 * (z.square() - noise.square() - log_var).sum(1).mean()
-    return squares, kl.detach() if "kl" in cut else kl, estimate
+def _loss_terms(model: Any, x: Tensor, noise: Tensor, *, cut: tuple[str, ...] = ()) -> Terms:
+    return compute_terms(x, *_encode(model, x), noise, lambda z: _decode(model, z), cut=cut)
 
 
 @torch.no_grad()
@@ -449,20 +431,13 @@ def _judge_gradients(model: Any, x: Tensor, is_estimated: bool) -> None:
     ]
     for cut, hint in hints:
         squares, kl, estimate = _loss_terms(model, x, noise, cut=cut)
-        if _agree(got, gradients(squares / (2 * _VARIANCE) + (estimate if is_estimated else kl))):
+        if are_same_gradients(
+            got, gradients(squares / (2 * _VARIANCE) + (estimate if is_estimated else kl))
+        ):
             if hint:
                 raise Wrong("detach", hint)
             return
     raise Wrong(
         "slope",
         _("The loss has the right value but the wrong gradient: is there a `detach` or `no_grad`?"),
-    )
-
-
-def _agree(got: tuple[Tensor, ...], slopes: tuple[Tensor, ...]) -> bool:
-    """Whether all slopes are equal, up to rounding."""
-    size = torch.stack([slope.norm() for slope in slopes]).norm()
-    return all(
-        (one - other).norm() <= 1e-3 * other.norm() + 1e-6 * size
-        for one, other in zip(got, slopes, strict=True)
     )
