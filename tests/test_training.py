@@ -1,11 +1,14 @@
 """Training against loops written out by hand, and against being killed."""
 
+import functools
 import math
+import os
 import subprocess
 import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -22,8 +25,10 @@ from vqvae_lib import (
     mlp,
     mlp_autoencoder,
     mlp_vae,
-    training,
 )
+from vqvae_lib._checkpoint import read_checkpoint, write_checkpoint
+from vqvae_lib._identity import identify_callable
+from vqvae_lib.vae import KLWarmUp
 
 
 def model(seed=0):
@@ -277,23 +282,46 @@ def test_best_epoch_is_the_first_of_the_smallest():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"x_train": [[1.0]]}, TypeError, "x_train is list: expected a tensor of floating"),
-        ({"x_train": torch.ones(3, 4).int()}, TypeError, "x_train is torch.int32"),
-        ({"x_train": torch.ones(4)}, ValueError, r"x_train has shape \(4,\): expected \(N, ...\)"),
+        ({"x_train": [[1.0]]}, TypeError, "x_train is a list: expected a torch.Tensor"),
+        (
+            {"x_train": torch.ones(3, 4).int()},
+            TypeError,
+            "x_train has dtype torch.int32: expected floating-point",
+        ),
+        (
+            {"x_train": torch.ones(4)},
+            ValueError,
+            r"x_train has shape \(4,\): expected \(N, D, ...\)",
+        ),
         ({"x_train": torch.ones(0, 4)}, ValueError, r"x_train has shape \(0, 4\)"),
-        ({"x_valid": torch.ones(3, 5)}, ValueError, r"x_valid has shape \(3, 5\), x_train \(50, 4"),
+        (
+            {"x_valid": torch.ones(3, 5)},
+            ValueError,
+            r"x_valid has shape \(3, 5\): expected \(N, 4\)",
+        ),
         ({"x_valid": torch.ones(3, 4).double()}, ValueError, r"x_valid is torch.float64 on cpu"),
+        (
+            {"x_train": x().double()},
+            ValueError,
+            r"x_train is torch.float64 on cpu and the model's encoder\.\S+ torch.float32",
+        ),
         ({"x_train": torch.ones(3, 5)}, ValueError, r"x has shape \(3, 5\): expected \(B, 4\)"),
         ({"epochs": 0}, ValueError, "epochs=0: expected a whole number of at least 1"),
         ({"batch_size": 2.5}, ValueError, "batch_size=2.5"),
-        ({"lr": 0.0}, ValueError, "lr=0.0: expected a number above 0"),
+        ({"lr": 0.0}, ValueError, "lr=0.0: expected a finite number above 0"),
         ({"lr": math.nan}, ValueError, "lr=nan"),
         ({"weight_decay": -1.0}, ValueError, "weight_decay=-1.0"),
-        ({"optimizer": "lion"}, ValueError, "optimizer='lion': expected one of adam, adamw, sgd"),
+        (
+            {"optimizer": "lion"},
+            ValueError,
+            "optimizer='lion': expected one of 'adam', 'adamw', 'sgd'",
+        ),
         ({"patience": 0, "x_valid": x()}, ValueError, "patience=0"),
         ({"patience": 2}, ValueError, "patience=2 without x_valid"),
-        ({"y_train": torch.ones(9)}, ValueError, r"y_train has shape \(9,\), x_train has 50 rows"),
-        ({"y_valid": torch.ones(9)}, ValueError, r"y_valid has shape \(9,\), x_valid has no data"),
+        ({"y_train": torch.ones(9)}, ValueError, r"y_train has shape \(9,\) and x_train \(50, 4\)"),
+        ({"y_train": [1] * 50}, TypeError, "y_train is a list"),
+        ({"y_train": torch.ones(50, device="meta")}, ValueError, "y_train is on meta, x_train on"),
+        ({"y_valid": torch.ones(9)}, ValueError, "y_valid without x_valid"),
         (
             {"y_train": torch.ones(50), "x_valid": x()},
             ValueError,
@@ -302,10 +330,17 @@ def test_best_epoch_is_the_first_of_the_smallest():
         (
             {"transform": lambda x, g: x[:, :2]},
             ValueError,
-            r"transform made \(50, 2\) of torch.float32 of a batch \(50, 4\) of torch.float32",
+            r"transform returned a tensor of shape \(50, 2\) .* for a tensor of shape \(50, 4\)",
         ),
-        ({"transform": lambda x, g: None}, ValueError, "transform made NoneType of a batch"),
-        ({"model": nn.Linear(4, 4)}, TypeError, r"Linear.loss\(x, generator=g\) gave NoneType"),
+        (
+            {"transform": lambda x, g: None},
+            ValueError,
+            "transform returned a NoneType for a tensor",
+        ),
+        ({"schedule": lambda epoch: -1.0}, ValueError, r"schedule\(0\)=-1.0: expected"),
+        ({"seed": -1}, ValueError, "seed=-1"),
+        ({"resume": "yes"}, ValueError, "resume='yes'"),
+        ({"progress": "on"}, ValueError, "progress='on'"),
     ],
 )
 def test_arguments_that_do_not_fit_are_named(change, error, message):
@@ -319,11 +354,40 @@ def test_data_that_is_not_finite_is_refused_and_located(value):
     spoilt = x()
     spoilt[12, 3] = spoilt[20, 0] = value
     before, network = model().state_dict(), model()
-    with pytest.raises(ValueError, match=rf"x_train\[12, 3\] is {value}, one of 2 values"):
+    with pytest.raises(ValueError, match=rf"x_train\[12, 3\] is {value} \(and 1 more\)"):
         fit(network, spoilt, epochs=1)
     with pytest.raises(ValueError, match=rf"x_valid\[12, 3\] is {value}"):
         fit(network, x(), epochs=1, x_valid=spoilt)
     assert same(network.state_dict(), before)
+
+
+class Returns(Mean):
+    """A loss that returns whatever a test wants."""
+
+    def __init__(self, terms):
+        super().__init__()
+        self.terms = terms
+
+    def loss(self, x, *, generator=None):
+        return self.terms
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (nn.Linear(1, 1).double(), "model is a Linear without a method `loss`"),
+        ("network", "model is a str without a method `loss`: expected a torch.nn.Module"),
+        (Returns(None), r"Returns.loss returned a NoneType: expected a dict of scalar tensors"),
+        (Returns(torch.ones(())), r"Returns.loss returned a tensor of shape \(\)"),
+        (Returns({"total": torch.ones(())}), r"a dict with the keys \['total'\]: .* key \"loss\""),
+        (Returns({"loss": 1.0}), "Returns.loss returned a float as 'loss'"),
+        (Returns({"loss": torch.ones(3)}), r"a tensor of shape \(3,\) .* as 'loss'"),
+        (Returns({"loss": torch.ones(()), "kl": torch.ones(3)}), r"shape \(3,\) .* as 'kl'"),
+    ],
+)
+def test_a_model_without_a_usable_loss_is_told_so(network, message):
+    with pytest.raises(TypeError, match=message):
+        fit(network, torch.ones(3, 1, dtype=torch.float64), epochs=1)
 
 
 def test_a_model_without_weights_is_refused():
@@ -372,7 +436,7 @@ def test_divergence_leaves_the_last_good_epoch(how, message, tmp_path):
         fit(network, data, epochs=5, checkpoint=checkpoint, **settings)
     assert torch.equal(network.m, good.m)
     # The checkpoint is that of the last good epoch too.
-    tensors, info = training.read_checkpoint(checkpoint)
+    tensors, info = read_checkpoint(checkpoint)
     assert torch.equal(tensors["model/m"], good.m)
     assert len(info["history"]["lr"]) == 2
     assert network.training
@@ -432,7 +496,7 @@ def test_resume_gives_the_same_bits(case, tmp_path):
     torch.manual_seed(99)
     assert interrupted.train(last, checkpoint, **settings) == expected
     assert same(last.state_dict(), whole.state_dict())
-    assert same(*(training.read_checkpoint(tmp_path / n)[0] for n in ("whole", "parts")))
+    assert same(*(read_checkpoint(tmp_path / n)[0] for n in ("whole", "parts")))
 
     # And a run that is finished is only read.
     before = checkpoint.read_bytes()
@@ -457,7 +521,7 @@ def test_a_killed_process_is_resumed_to_the_same_bits(where, tmp_path):
         finally:
             process.kill()
     assert process.returncode != 0
-    tensors, info = training.read_checkpoint(checkpoint)
+    tensors, info = read_checkpoint(checkpoint)
     assert len(info["history"]["lr"]) == 3
     # Killed in mid-write, the half-written file lies beside the whole one.
     assert [p.name for p in tmp_path.iterdir() if p != checkpoint] == (
@@ -470,10 +534,8 @@ def test_a_killed_process_is_resumed_to_the_same_bits(where, tmp_path):
     assert interrupted.train(resumed, checkpoint) == expected
     assert expected.epochs == interrupted.EPOCHS
     assert same(resumed.state_dict(), whole.state_dict())
-    assert same(
-        training.read_checkpoint(checkpoint)[0], training.read_checkpoint(tmp_path / "whole")[0]
-    )
-    assert not same(tensors, training.read_checkpoint(checkpoint)[0])
+    assert same(read_checkpoint(checkpoint)[0], read_checkpoint(tmp_path / "whole")[0])
+    assert not same(tensors, read_checkpoint(checkpoint)[0])
     assert not (tmp_path / "killed.tmp").exists()
 
 
@@ -487,7 +549,7 @@ def test_more_epochs_continue_and_fewer_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"run holds 5 epochs, this call has epochs=3"):
         fit(model(), x(), epochs=3, checkpoint=checkpoint)
     fit(model(), x(), epochs=3, checkpoint=checkpoint, resume=False)
-    assert len(training.read_checkpoint(checkpoint)[1]["history"]["lr"]) == 3
+    assert len(read_checkpoint(checkpoint)[1]["history"]["lr"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -495,13 +557,17 @@ def test_more_epochs_continue_and_fewer_are_refused(tmp_path):
     [
         ({"seed": 1}, "written with seed: 0, this call has 1:"),
         ({"batch_size": 10}, "batch_size: 64, this call has 10:"),
-        ({"lr": 0.1}, r"lr: 0\.001, this call has 0\.1:"),
+        ({"lr": 0.1}, r"lr in epoch 0: 0\.001, this call has 0\.1:"),
         ({"optimizer": "sgd"}, "optimizer: adam, this call has sgd:"),
         ({"weight_decay": 0.1}, r"weight_decay: 0\.0, this call has 0\.1:"),
         ({"patience": 3, "x_valid": x(10, 4)}, r"patience: None, this call has 3:"),
         ({"x_valid": x(10, 4)}, r"x_valid: None, this call has torch\.float32 \(10, 4\)"),
-        ({"x_train": x(50, 1)}, r"x_train: torch.float32 \(50, 4\) sha256 \w+, .* sha256 \w+:"),
-        ({"schedule": lambda epoch: 0.5**epoch}, r"lr 0\.001 in epoch 1, .* gives 0\.0005"),
+        (
+            {"x_train": x(50, 1)},
+            r"x_train: torch.float32 \(50, 4\) on cpu sha256 \w+, .* sha256 \w+:",
+        ),
+        ({"schedule": lambda epoch: 0.5**epoch}, r"lr in epoch 1: 0\.001, .* has 0\.0005:"),
+        ({"y_train": torch.ones(50)}, r"y_train: None, this call has torch\.float32 \(50,\)"),
         ({"transform": lambda x, g: x}, r"transform: None, this call has .*lambda"),
         ({"before_epoch": lambda epoch: None}, r"before_epoch: None, this call has .*lambda"),
         ({"model": mlp_autoencoder(4, 9, 2)}, r"out_features=8, .*, this call has .*_features=9"),
@@ -632,15 +698,15 @@ def test_the_bar_is_silent_elsewhere_and_on_demand(monkeypatch):
 
 def test_two_nonlinear_numbers_beat_two_linear_ones():
     """The plainest use: a nonlinear code of two dimensions that beats PCA's floor."""
-    from vqvae_lib import mse, pca_floor
+    from vqvae_lib import PCA, mse
 
     data = load_digits()
     torch.manual_seed(0)
     network = mlp_autoencoder(64, 128, 2)
-    history = fit(network, data.x_train, epochs=40, lr=3e-3, x_valid=data.x_test)
+    history = fit(network, data.x_train, epochs=80, lr=3e-3, x_valid=data.x_test)
     with torch.no_grad():
         error = mse(data.x_test, network(data.x_test))
-    assert error < 0.8 * pca_floor(data.x_train, data.x_test, 2)
+    assert error < 0.8 * PCA.fit(data.x_train, 2).mse(data.x_test)
     assert history.valid["loss"][-1] == pytest.approx(64 * error, rel=1e-5)
 
 
@@ -665,27 +731,228 @@ def test_cosine_names_a_wrong_length(epochs):
 
 
 def test_other_frozen_parts_are_another_run(tmp_path):
-    """Adam's state goes by position: put behind other parameters it would be nonsense, or worse."""
+    """Adam's state goes by position: given to other parameters it would be nonsense, or worse."""
     path = tmp_path / "run.safetensors"
     network = model()
     fit(network, x(), epochs=1, checkpoint=path)
     network.encoder.requires_grad_(False)
-    with pytest.raises(ValueError, match=r"with trained: encoder\.\S+, this call has decoder\."):
+    with pytest.raises(
+        ValueError, match=r"parameters: encoder\.\S+ .* trained, .* frozen: expected"
+    ):
         fit(network, x(), epochs=2, checkpoint=path)
 
 
-def test_an_annealing_leaves_no_trace():
-    """A run that is shorter than the annealing would else weigh the KL of the next one."""
+# ---------------------------------------------------------------- context managers
+
+
+class Surroundings:
+    """A `before_epoch` that notes when training begins and ends."""
+
+    def __init__(self):
+        self.events = []
+
+    def __enter__(self):
+        self.events.append("enter")
+
+    def __exit__(self, *_):
+        self.events.append("exit")
+
+    def __call__(self, epoch):
+        self.events.append(epoch)
+
+
+@pytest.mark.parametrize("how", ["none", "loss"])
+def test_training_takes_place_inside_a_context_manager_even_if_it_diverges(how):
+    surroundings = Surroundings()
+    data = torch.tensor([[1.0], [2.0], [6.0]], dtype=torch.float64)
+    settings = {"epochs": 3, "batch_size": 1, "before_epoch": surroundings}
+    if how == "none":
+        fit(Breaks(how), data, **settings)
+    else:
+        with pytest.raises(TrainingDiverged):
+            fit(Breaks(how), data, **settings)
+    assert surroundings.events == ["enter", 0, 1, 2, "exit"]
+
+
+def test_a_warm_up_that_is_cut_short_leaves_no_trace():
+    """A run that is shorter than the warm-up would else weigh the KL of the next one."""
     torch.manual_seed(0)
     network = mlp_vae(4, 8, 2, Gaussian())
-    fit(network, x(), epochs=2, before_epoch=network.warm_up(10))
+    warm_up, weights = KLWarmUp(network, 10), []
+    loss = network.loss
+
+    def watched(*data, **options):
+        weights.append(network.kl_weight)
+        return loss(*data, **options)
+
+    network.loss = watched
+    fit(network, x(), epochs=2, before_epoch=warm_up)
+    assert weights == [0.1, 0.2]
     assert network.kl_weight == 1.0
 
 
-def test_another_annealing_is_another_run(tmp_path):
-    path = tmp_path / "run.safetensors"
+def test_another_warm_up_is_another_run(tmp_path):
+    path = tmp_path / "run"
     torch.manual_seed(0)
     network = mlp_vae(4, 8, 2, Gaussian())
-    fit(network, x(), epochs=1, before_epoch=network.warm_up(2), checkpoint=path)
-    with pytest.raises(ValueError, match=r"VAE.warm_up\(2\), this call has VAE.warm_up\(5\)"):
-        fit(network, x(), epochs=2, before_epoch=network.warm_up(5), checkpoint=path)
+    fit(network, x(), epochs=1, before_epoch=KLWarmUp(network, 2), checkpoint=path)
+    fit(network, x(), epochs=2, before_epoch=KLWarmUp(network, 2), checkpoint=path)
+    with pytest.raises(ValueError, match=r"with before_epoch: .*2.*, this call has .*5"):
+        fit(network, x(), epochs=3, before_epoch=KLWarmUp(network, 5), checkpoint=path)
+
+
+# ---------------------------------------------------------------- what a function is known by
+
+
+def scale(factor, *, offset=0.0):
+    return lambda x, g: factor * x + offset
+
+
+def recorder(records):
+    return lambda epoch: records.append(epoch)
+
+
+class Scale:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x, g):
+        return self.factor * x
+
+
+class PrintedScale(Scale):
+    def __repr__(self):
+        return f"PrintedScale({self.factor})"
+
+
+def doubled(x, g, factor=2):
+    return factor * x
+
+
+EQUAL = {
+    "closure": (scale(2.0), scale(2.0)),
+    "closed-over function": (scale(doubled), scale(doubled)),
+    "closed-over array": (scale(torch.ones(3)), scale(torch.ones(3))),
+    "closed-over list": (recorder([]), recorder([0, 1, 2])),
+    "object without repr": (Scale(2.0), Scale(2.0)),
+    "object with repr": (PrintedScale(2.0), PrintedScale(2.0)),
+    "partial": (functools.partial(doubled, factor=3), functools.partial(doubled, factor=3)),
+    "method": (PrintedScale(2.0).__call__, PrintedScale(2.0).__call__),
+}
+DIFFERENT = {
+    "code": (lambda x, g: x + 1, lambda x, g: x * 1),
+    "constant": (lambda x, g: x + 1, lambda x, g: x + 2),
+    "constant of an inner function": (
+        lambda x, g: (lambda: x + 1)(),
+        lambda x, g: (lambda: x + 2)(),
+    ),
+    "attribute": (lambda x, g: x.sin(), lambda x, g: x.cos()),
+    "closure": (scale(2.0), scale(3.0)),
+    "type of a number": (scale(2.0), scale(2)),
+    "keyword default": (scale(2.0), scale(2.0, offset=1.0)),
+    "closed-over function": (scale(scale(1)), scale(scale(2))),
+    "closed-over tensor": (scale(torch.ones(3)), scale(torch.zeros(3))),
+    "closed-over array": (scale(np.ones(3)), scale(np.ones(3, dtype=np.float32))),
+    "closed-over tuple": (scale((1, (2,))), scale((1, (3,)))),
+    "class": (Scale(2.0), PrintedScale(2.0)),
+    "object with repr": (PrintedScale(2.0), PrintedScale(3.0)),
+    "partial": (functools.partial(doubled, factor=3), functools.partial(doubled, factor=4)),
+    "default": (doubled, types.FunctionType(doubled.__code__, {}, "doubled", (3,))),
+    "built-in": (torch.sin, torch.cos),
+}
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_functions_that_do_the_same_have_one_identity(case):
+    first, second = map(identify_callable, EQUAL[case])
+    assert first == second
+
+
+@pytest.mark.parametrize("case", DIFFERENT)
+def test_functions_that_differ_have_two_identities(case):
+    # Alike in name and place, so that nothing but what they do tells them apart.
+    first, second = DIFFERENT[case]
+    for function in (first, second):
+        if isinstance(function, types.FunctionType):
+            function.__qualname__, function.__module__ = "f", "m"
+    assert identify_callable(first) != identify_callable(second)
+
+
+def test_a_function_has_the_same_identity_in_every_process():
+    code = """
+import functools
+from vqvae_lib._identity import identify_callable
+from tests.test_training import PrintedScale, Scale, doubled, scale
+class Nested:
+    def __init__(self, part): self.part = part
+    def __repr__(self): return f"Nested({self.part!r})"
+    def __call__(self, x, g): return x
+words = lambda x, g: x if "a" in {"a", "b", "c", "d"} else g
+cases = words, scale("text"), Scale(1), Nested(object()), functools.partial(doubled, factor=1)
+print([identify_callable(case) for case in cases])
+"""
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parents[1],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in "123"
+    }
+    assert len(outputs) == 1
+    assert "0x" not in outputs.pop()
+
+
+def test_a_function_that_calls_itself_has_an_identity():
+    def countdown(n):
+        return countdown(n - 1) if n else 0
+
+    assert identify_callable(countdown) == identify_callable(countdown)
+
+
+def test_the_code_of_a_transform_decides_whether_a_run_is_resumed(tmp_path):
+    def train(transform, epochs):
+        return fit(model(), x(), epochs=epochs, transform=transform, checkpoint=tmp_path / "run")
+
+    train(scale(0.5), 1)
+    assert train(scale(0.5), 2).epochs == 2
+    with pytest.raises(ValueError, match=r"transform: \S+scale\S+ \(code \w+\), this call has"):
+        train(scale(0.6), 3)
+
+
+# ---------------------------------------------------------------- files of others
+
+
+def test_checkpoints_of_earlier_versions_are_refused_with_a_way_out(tmp_path):
+    path, network = tmp_path / "run", model()
+    info = {"settings": {"seed": 0}, "history": {"train": {}, "valid": {}, "lr": []}}
+    write_checkpoint(path, {"model/w": torch.ones(2)}, info)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"another version .*\(format 1, .* resume=False"):
+        fit(network, x(), epochs=1, checkpoint=path)
+    assert path.read_bytes() == before
+    assert fit(network, x(), epochs=1, checkpoint=path, resume=False).epochs == 1
+
+
+def test_a_saved_model_is_not_a_checkpoint(tmp_path):
+    path = tmp_path / "model"
+    write_checkpoint(path, {"w": torch.ones(2)}, {"kind": "VQVAE", "format": 1})
+    with pytest.raises(ValueError, match="model holds 'VQVAE', not a checkpoint of `fit`"):
+        fit(model(), x(), epochs=1, checkpoint=path)
+
+
+def test_the_file_of_a_run_on_other_weights_of_the_same_print_is_refused(tmp_path):
+    class Plain(nn.Module):
+        def __init__(self, size):
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(size))  # a parameter is not printed
+
+        def loss(self, x, *, generator=None):
+            return {"loss": (x.mean() - self.w).square().mean()}
+
+    fit(Plain(2), x(), epochs=1, checkpoint=tmp_path / "run")
+    with pytest.raises(ValueError, match=r"parameters: w \(2,\) .*, this call has w \(3,\)"):
+        fit(Plain(3), x(), epochs=2, checkpoint=tmp_path / "run")

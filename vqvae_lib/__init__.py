@@ -9,6 +9,7 @@ from vqvae_lib.autoencoder import (
     squared_error,
 )
 from vqvae_lib.bounds import elbo, gaussian_kl, importance_bound
+from vqvae_lib.conditions import Labels, NoCondition, Numbers
 from vqvae_lib.data import (
     ImageData,
     TableData,
@@ -20,6 +21,7 @@ from vqvae_lib.data import (
     load_table,
     random_manifold,
 )
+from vqvae_lib.history import History
 from vqvae_lib.likelihoods import Bernoulli, Binomial, Gaussian
 from vqvae_lib.linear_gaussian import PCA, FullGaussian, ProbabilisticPCA
 from vqvae_lib.metrics import (
@@ -42,8 +44,9 @@ from vqvae_lib.quantum_autoencoder import (
     compression_bound,
     density_matrix,
 )
-from vqvae_lib.training import History, TrainingDiverged, cosine, fit
-from vqvae_lib.vae import VAE, GaussianEncoder, Posterior, mlp_vae, reparameterise
+from vqvae_lib.splits import GroupFold, GroupSplit, RandomSplit
+from vqvae_lib.training import TrainingDiverged, cosine, fit
+from vqvae_lib.vae import VAE, GaussianEncoder, KLWarmUp, Posterior, mlp_vae, reparameterise
 from vqvae_lib.vqvae import VQVAE
 
 __all__ = [
@@ -60,13 +63,20 @@ __all__ = [
     "FullGaussian",
     "Gaussian",
     "GaussianEncoder",
+    "GroupFold",
+    "GroupSplit",
     "History",
     "ImageData",
+    "KLWarmUp",
+    "Labels",
     "LinearAutoencoder",
+    "NoCondition",
+    "Numbers",
     "Posterior",
     "ProbabilisticPCA",
     "QuantumAutoencoder",
     "QuantumLayer",
+    "RandomSplit",
     "TableData",
     "TrainingDiverged",
     "active_units",

@@ -1,6 +1,6 @@
 """The one vocabulary of checks: what an argument must be, and the sentence that says so.
 
-Each check takes the argument's name and value, raises an error of the form "name=value: expected …",
+Each check takes the argument's name and value, raises an error of the form "name=value: expected …"
 and returns the value in the type that the caller works with, so that a method can begin
 
     K = check_count("K", K)
@@ -99,7 +99,7 @@ def check_tensor(
     value: Any,
     shape: Shape | None = None,
     *,
-    dtype: torch.dtype | tuple[torch.dtype, ...] = FLOATING,
+    dtype: torch.dtype | tuple[torch.dtype, ...] | None = FLOATING,
     least: int = 0,
     finite: bool = False,
     like: Tensor | None = None,
@@ -114,7 +114,7 @@ def check_tensor(
         Sizes by number, or by letter where any will do: ``("B", 64)``. An ellipsis at the
         beginning or the end stands for any further axes, none included.
     dtype
-        The dtypes that are accepted.
+        The dtypes that are accepted; None for any.
     least
         Smallest size of the first axis.
     finite
@@ -129,7 +129,7 @@ def check_tensor(
             f"{name} is {value.dtype} on {value.device}: expected {like.dtype} on {like.device}"
         )
     dtypes = (dtype,) if isinstance(dtype, torch.dtype) else dtype
-    if value.dtype not in dtypes:
+    if dtypes is not None and value.dtype not in dtypes:
         listed = "floating-point numbers" if dtypes is FLOATING else " or ".join(map(str, dtypes))
         raise TypeError(f"{name} has dtype {value.dtype}: expected {listed}")
     if shape is not None and not _fits(tuple(value.shape), shape):

@@ -1,4 +1,4 @@
-"""How a trained model is used by whoever only asks it something: evaluation mode, no gradients."""
+"""The modes of a model's parts, training or evaluation: set for a while, then put back."""
 
 from __future__ import annotations
 
@@ -8,17 +8,27 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+__all__ = ["evaluating", "preserve_modes"]
+
+
+@contextmanager
+def preserve_modes(model: nn.Module) -> Iterator[None]:
+    """Put each part back into the mode it had, a part frozen on purpose included."""
+    modes = {part: part.training for part in model.modules()}
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
 
 @contextmanager
 def evaluating(model: object) -> Iterator[None]:
-    """No gradients and evaluation mode inside; outside, each part in the mode that it had."""
-    parts = list(model.modules()) if isinstance(model, nn.Module) else []
-    modes = [part.training for part in parts]
-    if isinstance(model, nn.Module):
-        model.eval()
-    try:
-        with torch.no_grad():
+    """Ask a model questions: no gradients inside and, for an ``nn.Module``, evaluation mode."""
+    with torch.no_grad():
+        if not isinstance(model, nn.Module):
             yield
-    finally:
-        for part, mode in zip(parts, modes, strict=True):
-            part.training = mode
+            return
+        with preserve_modes(model):
+            model.eval()
+            yield
