@@ -2,9 +2,9 @@
 
 Each is fitted in closed form, with no network and no training run.
 
-- `PCA` is the best linear autoencoder. A trained linear one can reach its error, not pass it.
+- `PCA` is the best linear autoencoder: on its own data no trained one can pass its error.
 - `ProbabilisticPCA` is the VAE that can be solved: PCA's directions as decoder, an exact posterior
-  as encoder, an exact log p(x) where a VAE has a bound.
+  as encoder, and an exact log p(x) where a VAE has a bound.
 - `FullGaussian` keeps every covariance between pixels and has no code. What it says about hidden
   pixels is exact, and on small images it is hard to beat.
 
