@@ -68,19 +68,6 @@ def test_a_model_trains_all_patches_and_comes_back_from_a_file(tmp_path):
         _ = again.quantum_layer
 
 
-def test_a_file_from_before_there_were_patches_can_be_read(tmp_path):
-    from vqvae_lib._checkpoint import read_checkpoint, write_checkpoint
-
-    torch.manual_seed(0)
-    model = vq.VQVAE(9, 4, 2, 1)
-    model.save(tmp_path / "new")
-    tensors, info = read_checkpoint(tmp_path / "new")
-    del info["settings"]["patches"]
-    write_checkpoint(tmp_path / "old", tensors, info)
-    again = vq.VQVAE.load(tmp_path / "old")
-    assert torch.equal(again.decode(torch.ones(1, 2)), model.decode(torch.ones(1, 2)))
-
-
 def test_twins_begin_with_the_same_networks():
     torch.manual_seed(0)
     patched = vq.VQVAE(20, 8, 12, 6, bottleneck="patched", patches=3)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pennylane as qml
@@ -53,8 +54,8 @@ def test_the_parts_make_up_the_model():
 
 
 def test_near_zero_the_decoder_is_given_the_code_itself():
-    """At the identity, features times 1/a are z up to the sign with which Z is read."""
-    model = model_of(init="identity", angle_scale=0.3)
+    """With a passthrough, features times 1/a are z up to the sign with which Z is read."""
+    model = model_of(init="passthrough", angle_scale=0.3)
     z = 0.01 * torch.randn(5, 6).double()
     signs = torch.tensor([-1, 1] * 3)
     torch.testing.assert_close(model.bottleneck(z), signs * z, rtol=1e-3, atol=1e-6)
@@ -106,7 +107,7 @@ def test_it_learns():
     model = vq.VQVAE(64, 32, 8, 4)
     angles = model.quantum_layer.weights.detach().clone()
     before = model.loss(digits.x_test)["loss"].item()
-    history = vq.fit(model, digits.x_train[:512], epochs=10, lr=5e-3, progress=False)
+    history = vq.fit(model, digits.x_train, epochs=10, lr=5e-3, progress=False)
     after = model.loss(digits.x_test)["loss"].item()
     assert after < before - 15
     assert history.train["kl"][-1] > 1  # the code is used
@@ -114,12 +115,13 @@ def test_it_learns():
     assert moved.max() > 0.05  # the circuit is trained too
 
 
-@pytest.mark.parametrize("trunk", [{}, {"trunk": "conv", "image_shape": (8, 8)}])
-@pytest.mark.parametrize("variance", ["learned", "heads"])
-def test_a_conditional_model_uses_its_labels(trunk, variance):
+@pytest.mark.parametrize("image_shape", [None, (8, 8)])
+@pytest.mark.parametrize("variance", ["shared", "per_dimension"])
+def test_a_conditional_model_uses_its_labels(image_shape, variance):
     torch.manual_seed(0)
     model = vq.VQVAE(
-        64, 16, 4, 2, n_classes=3, likelihood=vq.Gaussian(variance), **trunk
+        64, 16, 4, 2, condition=vq.Labels(3), likelihood=vq.Gaussian(variance),
+        image_shape=image_shape,
     )  # fmt: skip
     x, y = torch.rand(6, 64), torch.tensor([0, 1, 2, 0, 1, 2])
     assert torch.isfinite(model.loss(x, y)["loss"])
@@ -145,24 +147,51 @@ def test_by_default_there_are_as_many_features_as_coordinates(arguments, feature
 
 def test_entanglers_are_mirrored_where_that_is_possible():
     assert vq.VQVAE(9, 8, 4, 4).circuit.mirror
-    assert not vq.VQVAE(9, 8, 4, 4, space_layers=3).circuit.mirror
-    assert not vq.VQVAE(9, 8, 4, 4, reupload=True).circuit.mirror
-    assert not vq.VQVAE(9, 8, 4, 4, mirror=False).circuit.mirror
+    for options in ({"space_layers": 3}, {"reupload": True}, {"mirror": False}):
+        assert not vq.VQVAE(9, 8, 4, 4, init="random", **options).circuit.mirror
 
 
-def test_twins_begin_with_the_same_networks():
-    def built(kind):
+def test_a_circuit_without_a_passthrough_asks_for_another_start():
+    with pytest.raises(ValueError, match=r"init='noisy_passthrough' does not fit .* init='random'"):
+        vq.VQVAE(9, 8, 4, 4, mirror=False)
+
+
+@pytest.mark.parametrize("image_shape", [None, (8, 8)])
+def test_twins_begin_with_the_same_networks(image_shape):
+    def build(**options):
         torch.manual_seed(7)
-        return vq.VQVAE(9, 8, 4, 2, bottleneck=kind)
+        return vq.VQVAE(64, 8, 4, 2, image_shape=image_shape, **options)
 
-    hybrid = built("quantum")
-    for kind in ("separable", "fourier", "mlp", "none"):
-        twin = built(kind)
-        for mine, its in (
-            (hybrid.encoder.parameters(), twin.encoder.parameters()),
-            (hybrid.decoder.parameters(), twin.decoder.parameters()),
-        ):
-            assert all(torch.equal(a, b) for a, b in zip(mine, its, strict=True)), kind
+    def networks_of(model):
+        return {
+            name: tensor
+            for name, tensor in model.state_dict().items()
+            if name.startswith(("encoder", "decoder"))
+        }
+
+    expected = networks_of(build())
+    for kind in ("separable", "frozen", "fourier", "mlp", "linear", "tanh", "none"):
+        twin = networks_of(build(bottleneck=kind))
+        assert twin.keys() == expected.keys()
+        assert all(torch.equal(twin[name], expected[name]) for name in expected), kind
+    other_m = build(readout="Z").state_dict()  # another decoder, but the same encoder
+    assert all(
+        torch.equal(other_m[name], tensor)
+        for name, tensor in expected.items()
+        if name.startswith("encoder")
+    )
+
+
+def test_without_a_bottleneck_it_is_the_plain_vae():
+    torch.manual_seed(3)
+    plain = vq.mlp_vae(9, 8, 4, vq.Gaussian())
+    torch.manual_seed(3)
+    twin = vq.VQVAE(9, 8, 4, 2, bottleneck="none")
+    x = torch.rand(5, 9)
+    losses = [
+        model.loss(x, generator=torch.Generator().manual_seed(0))["loss"] for model in (plain, twin)
+    ]
+    assert torch.equal(*losses)
 
 
 def test_a_twin_without_a_circuit_says_so():
@@ -175,12 +204,10 @@ def test_a_twin_without_a_circuit_says_so():
     [
         ({"latent_dim": 7}, "latent_dim=7 does not fit 5 qubits: expected 5 .* or 10"),
         ({"input_dim": 0}, "input_dim=0: expected a whole number"),
-        ({"trunk": "recurrent"}, "trunk='recurrent': expected 'mlp' or 'conv'"),
-        ({"trunk": "conv"}, "trunk='conv' with image_shape=None: expected"),
-        ({"image_shape": (3, 3)}, "trunk='mlp' with image_shape=.*: expected"),
-        ({"trunk": "conv", "image_shape": (8, 9)}, r"image_shape=\(8, 9\) has 72 .* input_dim=9"),
+        ({"image_shape": (3, 3)}, r"image_shape\[0\]=3: expected a whole number of at least 8"),
+        ({"image_shape": (8, 9)}, r"image_shape=\(8, 9\) has 72 pixels: expected input_dim=9"),
+        ({"bottleneck": "classical"}, "bottleneck='classical': expected one of 'quantum'"),
         ({"entangler": "star"}, "entangler='star': expected one of 'ring'"),
-        ({"n_classes": 0}, "n_classes=0: expected"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, message):
@@ -270,10 +297,16 @@ VARIANTS = [
     {},
     {"bottleneck": "fourier", "beta": 2.0},
     {"bottleneck": "none", "K": 3, "likelihood": vq.Bernoulli()},
-    {"likelihood": vq.Binomial(16), "n_classes": 4, "entangler": "ring", "mirror": False},
-    {"condition_dim": 3},
+    {
+        "likelihood": vq.Binomial(16),
+        "condition": vq.Labels(4),
+        "entangler": "ring",
+        "mirror": False,
+    },
+    {"condition": vq.Numbers(3)},
     {"likelihood": vq.Gaussian(0.25), "reupload": True, "scale_features": False},
-    {"likelihood": vq.Gaussian("heads", min_variance=0.01), "activation": "tanh"},
+    {"likelihood": vq.Gaussian(min_variance=0.5, initial_variance=0.7), "bottleneck": "frozen"},
+    {"likelihood": vq.Gaussian("per_dimension", min_variance=0.01), "activation": "tanh"},
 ]
 
 
@@ -286,9 +319,9 @@ def test_a_model_comes_back_from_its_file(options, tmp_path):
     assert not back.training
     assert repr(back.train()) == repr(model)
     x = (data() > 0.5).double()
-    y = torch.tensor([0, 1, 2, 3, 0]) if options.get("n_classes") else None
-    if width := options.get("condition_dim"):
-        y = torch.ones(5, width)
+    y = {"Labels": torch.tensor([0, 1, 2, 3, 0]), "Numbers": torch.ones(5, 3)}.get(
+        type(model.condition).__name__
+    )
     losses = [
         m.eval().loss(x, y, generator=torch.Generator().manual_seed(0))["loss"]
         for m in (model, back)
@@ -299,20 +332,29 @@ def test_a_model_comes_back_from_its_file(options, tmp_path):
 def test_the_order_of_a_file_s_tensors_is_nothing_to_a_model(tmp_path, monkeypatch):
     model = model_of(bottleneck="fourier")
     model.save(tmp_path / "model")
-    tensors, info = vq.vqvae.read_checkpoint(tmp_path / "model")
+    content = vq.vqvae.read_model(tmp_path / "model")
+    tensors = content.tensors
     for first in (True, False):  # integers first, then weights first
         ordered = sorted(tensors, key=lambda name: tensors[name].is_floating_point() == first)
         shuffled = {name: tensors[name] for name in ordered}
-        monkeypatch.setattr(vq.vqvae, "read_checkpoint", lambda _, t=shuffled: (t, info))
+        monkeypatch.setattr(
+            vq.vqvae, "read_model", lambda _, t=shuffled: content._replace(tensors=t)
+        )
         assert next(vq.VQVAE.load(tmp_path / "model").parameters()).dtype == torch.float64
 
 
-def test_a_likelihood_of_one_s_own_is_not_saved_as_what_it_inherits_from(tmp_path):
-    class Mine(vq.Bernoulli):
+def test_parts_of_one_s_own_are_not_saved_as_what_they_inherit_from(tmp_path):
+    class Coin(vq.Bernoulli):
         pass
 
-    with pytest.raises(TypeError, match="likelihood is a Mine"):
-        model_of(likelihood=Mine()).save(tmp_path / "model")
+    class Styles(vq.Labels):
+        pass
+
+    for name, part in (("likelihood", Coin()), ("condition", Styles(3))):
+        message = f"{name} is a {type(part).__name__}, which a file cannot describe: expected one"
+        with pytest.raises(TypeError, match=message):
+            model_of(**{name: part}).save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_reading_a_file_spends_nobody_s_random_numbers(tmp_path):
@@ -325,7 +367,7 @@ def test_reading_a_file_spends_nobody_s_random_numbers(tmp_path):
 
 
 def test_a_convolutional_model_too(tmp_path):
-    model = vq.VQVAE(64, 16, 4, 2, trunk="conv", image_shape=(8, 8))
+    model = vq.VQVAE(64, 16, 4, 2, image_shape=(8, 8))
     model.save(tmp_path / "model")
     back = vq.VQVAE.load(tmp_path / "model", backend="statevector")
     x = torch.rand(3, 64)
@@ -340,7 +382,8 @@ def test_the_file_is_no_pickle_and_says_what_it_was_made_with(tmp_path):
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     info = json.loads(header["__metadata__"]["info"])
     assert info["versions"] == {"vqvae_lib": vq.__version__, "torch": torch.__version__}
-    assert info["settings"]["circuit"]["n_qubits"] == 3
+    assert info["arguments"]["n_qubits"] == 3
+    assert info["arguments"]["condition"] == {"name": "NoCondition"}
 
 
 def changed(path, change):
@@ -355,9 +398,9 @@ def changed(path, change):
     [
         (lambda i, t: i.update(kind="history"), "holds 'history': expected a model written by"),
         (lambda i, t: i.pop("kind"), "holds 'a checkpoint of `fit`': expected"),
-        (lambda i, t: i.update(format=9), "has format 9, made with vqvae_lib .*: this version"),
-        (lambda i, t: i["settings"].update(hidden_dim=7), "made with vqvae_lib .* does not fit"),
-        (lambda i, t: i["settings"].update(surprise=1), "does not fit: surprise: expected a setting of Circuit"),
+        (lambda i, t: i.update(format=9), "has format 9, made with vqvae_lib .* install a newer"),
+        (lambda i, t: i["arguments"].update(hidden_dim=7), "made with vqvae_lib .* does not fit"),
+        (lambda i, t: i["arguments"].update(surprise=1), "does not fit: surprise: expected a sett"),
         (lambda i, t: t.pop("bottleneck.layer.weights"), "does not fit: .*Missing key"),
     ],
 )
@@ -379,12 +422,131 @@ def test_no_file_and_a_damaged_one(tmp_path):
         vq.VQVAE.load(path)
 
 
-def test_a_likelihood_of_one_s_own_cannot_be_described(tmp_path):
-    class Own(vq.likelihoods.Likelihood):
-        pass
+# Files of the first format ------------------------------------------------------------------------
 
-    with pytest.raises(TypeError, match="likelihood is a Own, which a file cannot describe"):
-        vq.VQVAE(9, 8, 4, 2, likelihood=Own()).save(tmp_path / "model")
+SAMPLES = {
+    "labels": (
+        {"n_classes": 4, "condition_dim": None, "init": "chart"},
+        {"name": "Gaussian", "variance": "learned", "min_variance": 0.01},
+    ),
+    "numbers": (
+        {"n_classes": None, "condition_dim": 4, "init": "identity", "scale_features": False},
+        {"name": "Gaussian", "variance": "heads", "min_variance": 0.01},
+    ),
+    "nothing": (
+        {"n_classes": None, "condition_dim": None, "init": None, "bottleneck": "none"},
+        {"name": "Gaussian", "variance": 0.25, "min_variance": 1e-4},
+    ),
+    "older": ({"n_classes": None}, {"name": "Binomial", "total_count": 16}),
+}
+
+
+def file_of_format_1(path, settings, likelihood):
+    """Write by hand what the first edition wrote: D = 9, hidden 8, d = m = 6, n = 3."""
+    width = 4 if settings["n_classes"] or settings.get("condition_dim") else 0
+    outputs = 18 if likelihood.get("variance") == "heads" else 9
+    shapes = {
+        "encoder.trunk.0.weight": (8, 9 + width),
+        "encoder.trunk.0.bias": (8,),
+        "encoder.mu.0.weight": (6, 8),
+        "encoder.mu.0.bias": (6,),
+        "encoder.log_var.0.weight": (6, 8),
+        "encoder.log_var.0.bias": (6,),
+        "decoder.0.weight": (8, 6 + width),
+        "decoder.0.bias": (8,),
+        "decoder.2.weight": (outputs, 8),
+        "decoder.2.bias": (outputs,),
+    }
+    settings = {
+        "input_dim": 9, "hidden_dim": 8, "bottleneck": "quantum", "scale_features": True,
+        "trunk": "mlp", "image_shape": None, "activation": "tanh", "beta": 1.0, "K": 1,
+    } | settings  # fmt: skip
+    if settings["bottleneck"] == "quantum":
+        scaled = settings["scale_features"]
+        shapes["bottleneck.layer.weights" if scaled else "bottleneck.weights"] = (3, 3, 3)
+        shapes |= {"bottleneck.scale": (6,)} if scaled else {}
+    if likelihood.get("variance") == "learned":
+        shapes["likelihood.raw_log_var"] = ()
+    generator = torch.Generator().manual_seed(0)
+    tensors = {
+        name: torch.randn(shape, generator=generator, dtype=torch.float64) / 2
+        for name, shape in shapes.items()
+    }
+    if isinstance(likelihood.get("variance"), float):
+        tensors["likelihood.fixed_variance"] = torch.tensor(0.25).double()
+    settings["circuit"] = {
+        "n_qubits": 3, "latent_dim": 6, "initial": "superposition", "embedding": "RY+RZ",
+        "angle_scale": 0.7, "entangler": "brickwork", "gate": "CNOT", "encoder_layers": 1,
+        "space_layers": 2, "decoder_layers": 1, "reupload": False, "readout": "ZX", "mirror": True,
+    }  # fmt: skip
+    versions = {"vqvae_lib": "0.2.0", "torch": "2.13.0"}
+    info = {"kind": "VQVAE", "format": 1, "versions": versions, "settings": settings}
+    write_checkpoint(path, tensors, info | {"likelihood": likelihood})
+    return tensors
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_files_of_the_first_format_are_read(sample, tmp_path):
+    """The reconstruction and log p(x|z) of the model that was saved, written out."""
+    settings, likelihood = SAMPLES[sample]
+    t = file_of_format_1(tmp_path / "model", settings, likelihood)
+    model = vq.VQVAE.load(tmp_path / "model")
+    x = (16 * data()).round() / 16
+    condition = y = torch.zeros(5, 0).double()
+    if settings["n_classes"]:
+        y = torch.tensor([0, 3, 1, 2, 3])
+        condition = torch.eye(4).double()[y]
+    elif settings.get("condition_dim"):
+        condition = y = data(seed=4)[:, :4]
+
+    def linear(name, rows):
+        return rows @ t[f"{name}.weight"].T + t[f"{name}.bias"]
+
+    mu = linear("encoder.mu.0", linear("encoder.trunk.0", torch.cat([x, condition], 1)).tanh())
+    o = mu
+    if settings.get("bottleneck") != "none":
+        layer = vq.QuantumLayer(vq.Circuit(3, angle_scale=0.7, mirror=True)).double()
+        weights = t.get("bottleneck.layer.weights", t.get("bottleneck.weights"))
+        o = t.get("bottleneck.scale", 1.0) * layer.backend(mu, weights)
+    params = linear("decoder.2", linear("decoder.0", torch.cat([o, condition], 1)).tanh())
+    mean = params[:, :9]
+    if likelihood["name"] == "Binomial":
+        expected = torch.distributions.Binomial(16, logits=params).log_prob(16 * x)
+        mean = params.sigmoid()
+    else:
+        variance = {
+            "labels": lambda: 0.01 + t["likelihood.raw_log_var"].exp(),
+            "numbers": lambda: 0.01 + params[:, 9:].exp(),
+            "nothing": lambda: torch.tensor(0.25).double(),
+        }[sample]()
+        expected = Normal(mean, variance.sqrt()).log_prob(x)
+    y = y if model.condition.width else None
+    torch.testing.assert_close(model.reconstruct(x, y), mean, rtol=0, atol=1e-12)
+    log_px = model.likelihood.log_prob(x, model.decode(model.encode(x, y).mu, y))
+    torch.testing.assert_close(log_px, expected, rtol=1e-10, atol=1e-10)
+    log_var = linear(
+        "encoder.log_var.0", linear("encoder.trunk.0", torch.cat([x, condition], 1)).tanh()
+    )
+    torch.testing.assert_close(model.encode(x, y).log_var, log_var, rtol=0, atol=1e-12)
+
+
+def test_what_was_read_from_the_first_format_is_saved_in_the_present_one(tmp_path):
+    for sample, description in SAMPLES.items():
+        file_of_format_1(tmp_path / sample, *description)
+        model = vq.VQVAE.load(tmp_path / sample)
+        model.save(tmp_path / sample)
+        _, info = read_checkpoint(tmp_path / sample)
+        assert info["format"] == 2
+        again = vq.VQVAE.load(tmp_path / sample)
+        assert repr(again) == repr(model)
+        assert asdict(again.circuit) == asdict(model.circuit)
+
+
+def test_an_objective_that_is_no_longer_offered_is_refused_with_a_reason(tmp_path):
+    settings, likelihood = SAMPLES["nothing"]
+    file_of_format_1(tmp_path / "model", settings | {"beta": 2.0, "K": 3}, likelihood)
+    with pytest.raises(ValueError, match=r"vqvae_lib 0.2.0, .*: beta=2.0 with K=3: .* beta=1, or"):
+        vq.VQVAE.load(tmp_path / "model")
 
 
 # Fifty qubits -------------------------------------------------------------------------------------

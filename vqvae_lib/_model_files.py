@@ -92,7 +92,7 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
             f"{path} has format {info['format']}, made with {versions}: this version of vqvae_lib "
             f"reads formats 1 to {_FORMAT}; install a newer one"
         )
-    image_shape = arguments["image_shape"]
+    image_shape = arguments.get("image_shape")
     built = {
         "likelihood": _build(arguments["likelihood"], _LIKELIHOODS),
         "condition": _build(arguments["condition"], _CONDITIONS),
@@ -128,37 +128,33 @@ def _build(description: dict[str, Any], known: dict[str, Any]) -> Any:
 def _translate_format_1(
     info: dict[str, Any], tensors: dict[str, Tensor]
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Give the arguments and tensors of a file of format 1 their present names."""
+    """Give the arguments and the tensors of a file of format 1 their present names."""
+    tensors = dict(tensors)
     arguments = dict(info["settings"])
     circuit = arguments.pop("circuit")  # holds the latent dimension, too
-    n_classes, condition_dim = arguments.pop("n_classes"), arguments.pop("condition_dim")
-    del arguments["init"], arguments["trunk"]  # the weights are there; image_shape says the trunk
-    if n_classes is not None:
-        condition: dict[str, Any] = {"name": "Labels", "n_classes": n_classes}
-    elif condition_dim is not None:
-        condition = {"name": "Numbers", "dim": condition_dim}
-    else:
-        condition = {"name": "NoCondition"}
+    arguments.pop("init", None)  # how the weights began, which the tensors replace
+    arguments.pop("trunk", None)  # "conv" where there is an image_shape
+    condition: dict[str, Any] = {"name": "NoCondition"}
+    if (n_classes := arguments.pop("n_classes", None)) is not None:
+        condition = {"name": "Labels", "n_classes": n_classes}
+    if (dim := arguments.pop("condition_dim", None)) is not None:
+        condition = {"name": "Numbers", "dim": dim}
     likelihood = info["likelihood"]
     if likelihood["name"] == "Gaussian":
         likelihood = _translate_gaussian(likelihood)
-    names = {
-        name: name.replace("encoder.mu.0.", "encoder.mu.").replace(
-            "encoder.log_var.0.", "encoder.log_var."
-        )
-        for name in tensors
-        if name != "likelihood.fixed_variance"  # is now a number among the arguments
-    }
-    return (
-        arguments | circuit | {"likelihood": likelihood, "condition": condition},
-        {new: tensors[old] for old, new in names.items()},
-    )
+    arguments |= circuit | {"likelihood": likelihood, "condition": condition}
+    for head in ("encoder.mu", "encoder.log_var"):
+        tensors |= {
+            f"{head}.{name}": tensors.pop(f"{head}.0.{name}") for name in ("weight", "bias")
+        }
+    tensors.pop("likelihood.fixed_variance", None)  # now among the arguments
+    return arguments, tensors
 
 
 def _translate_gaussian(likelihood: dict[str, Any]) -> dict[str, Any]:
     variance, floor = likelihood["variance"], likelihood["min_variance"]
     if variance == "learned":
-        # The start was not on file; it only has to lie above the floor.
+        # The default start of that time. It does not matter any more: the variance is on file.
         start = {"min_variance": floor, "initial_variance": floor + 0.1}
         return {"name": "Gaussian", "variance": "shared"} | start
     if variance == "heads":
