@@ -233,8 +233,9 @@ def test_a_state_is_stopped_before_it_takes_all_memory():
 class Quantum(nn.Module):
     def __init__(self, *, circuit=None):
         super().__init__()
+        init = "random" if circuit else "noisy_passthrough"
         circuit = circuit or vq.Circuit(4, angle_scale=0.3, mirror=True)
-        self.layer = vq.QuantumLayer(circuit)
+        self.layer = vq.QuantumLayer(circuit, init=init)
 
     def forward(self, z):
         return self.layer(z)
@@ -712,11 +713,13 @@ def test_the_statement_s_own_class_is_not_yet_right():
 
 
 HINTS = {
-    draws(lambda mu, lv: vq.reparameterise(mu.detach(), lv)): "Through the mean in `z`",
-    draws(lambda mu, lv: mu + (lv / 2).exp().detach() * torch.randn_like(mu)): "Through the spread",
-    broken(kl=lambda s, mu, lv: Repaired.kl(s, mu, lv).detach()): "The KL has no slope",
-    broken(loss=detached_features): "The circuit's weights get no slope",
-    broken(nll=nll_of_pytorch): "only the part with log(2π) is missing",
+    draws(lambda mu, lv: vq.reparameterise(mu.detach(), lv)): "through the mean in `z`",
+    draws(
+        lambda mu, lv: mu + (lv / 2).exp().detach() * torch.randn_like(mu)
+    ): "through the standard deviation in `z`",
+    broken(kl=lambda s, mu, lv: Repaired.kl(s, mu, lv).detach()): "The KL has no gradient",
+    broken(loss=detached_features): "The circuit's weights get no gradient",
+    broken(nll=nll_of_pytorch): "Only the log(2π) part",
     broken(nll=narrow): "0.05 is the variance, not the standard deviation",
 }
 

@@ -313,7 +313,7 @@ def by_codes(given, *, seed=0, turn=True):
     x = torch.cat([given.x, given.ink, given.chalk])
     style = torch.cat([given.style, torch.zeros(40), torch.ones(40)]).long()
     vq.fit(
-        model, x, style, epochs=25, batch_size=128, lr=8e-3, schedule=vq.cosine(25), progress=False
+        model, x, style, epochs=50, batch_size=128, lr=8e-3, schedule=vq.cosine(50), progress=False
     )
     model.eval()
 

@@ -144,7 +144,10 @@ def changed(rows, row, value):
         ({"kept": 2.0}, "kept=2.0: expected a whole number"),
         ({"kept": True}, "kept=True: expected a whole number"),
         ({"trained": {7: [(1, 0.5)]}}, "trained: qubits kept=7: expected a whole number from 0 t"),
-        ({"trained": {3: [(-1, 0.5)]}}, r"trained\[3\]: layers=-1: expected a whole number from 0"),
+        (
+            {"trained": {3: [(-1, 0.5)]}},
+            r"trained\[3\]: layers=-1: expected a whole number of at least 0",
+        ),
         ({"trained": {3: (12, 0.8)}}, r"trained\[3\]: expected pairs .*, got 12"),
         ({"trained": {3: [(12, 0.893)]}}, r"trained\[3\]: .* 0 to 0.89\d+, .*got 0.893 for 12 lay"),
         ({"trained": {3: [(12, -0.1)]}}, r"trained\[3\]: expected probabilities .*, got -0.1 for"),

@@ -47,7 +47,9 @@ def drawn(case="unscaled", seed=0, **changes):
     torch.manual_seed(seed)
     if CASES[case] is None:
         return rounded(vq.mlp_vae(D, 10, 3, Gaussian(0.1)))
-    given = {"hidden_dim": 10, "latent_dim": 4, "n_qubits": 2} | CASES[case] | changes
+    given = (
+        {"hidden_dim": 10, "latent_dim": 4, "n_qubits": 2, "init": "random"} | CASES[case] | changes
+    )
     model = vq.VQVAE(D, **given)
     with torch.no_grad():
         for parameter in model.bottleneck.parameters():
@@ -139,6 +141,17 @@ def test_the_largest_state_stays_below_60_kB():
 class Poisson(Likelihood):
     """One that the figure does not know."""
 
+    param_names = ("log_rate",)
+
+    def log_prob(self, x, params):
+        return x * params - params.exp() - torch.lgamma(x + 1)
+
+    def mean(self, params):
+        return params.exp()
+
+    def sample(self, params, *, generator=None):
+        return torch.poisson(params.exp(), generator=generator)
+
 
 def without_bias(model):
     model.decoder[0] = nn.Linear(4, 10, bias=False)
@@ -179,9 +192,9 @@ def convolutional():
         (drawn, {"labels": [1, 2]}, r"labels: expected one for each of 3 images, got \[1, 2\]"),
         (drawn, {"mean_image": torch.zeros(23)}, r"mean_image: expected shape \(24,\), got \(23,"),
         (drawn, {"mean_image": torch.full((24,), -0.1)}, "mean_image: expected values from 0 to 1"),
-        (drawn, {"chosen": 3}, "chosen: expected an index from 0 to 2, got 3"),
-        (drawn, {"chosen": 0.0}, "chosen: expected an index from 0 to 2, got 0.0"),
-        (drawn, {"hidden": [0, 24]}, "hidden: expected an index from 0 to 23, got 24"),
+        (drawn, {"chosen": 3}, "chosen=3: expected a whole number from 0 to 2"),
+        (drawn, {"chosen": 0.0}, "chosen=0.0: expected a whole number from 0 to 2"),
+        (drawn, {"hidden": [0, 24]}, "hidden=24: expected a whole number from 0 to 23"),
     ],
 )
 def test_what_does_not_fit_is_named(model, changes, said):
@@ -216,9 +229,9 @@ def test_chosen_and_hidden_stay_in_range_also_later():
     widget = figure(drawn())
     widget.chosen, widget.hidden = 2, [7, 1, 7]
     assert widget.hidden == [1, 7]
-    with pytest.raises(ValueError, match="chosen: expected an index from 0 to 2, got -1"):
+    with pytest.raises(ValueError, match="chosen=-1: expected a whole number from 0 to 2"):
         widget.chosen = -1
-    with pytest.raises(ValueError, match="hidden: expected an index from 0 to 23, got 24"):
+    with pytest.raises(ValueError, match="hidden=24: expected a whole number from 0 to 23"):
         widget.hidden = [24]
     assert (widget.chosen, widget.hidden) == (2, [1, 7])
 
@@ -307,7 +320,7 @@ def reference(model, image, hidden, start, numbers, chains, steps, moves):
                 z[own[taken]] = proposed[taken]
                 moved += int(taken.sum())
         for k in range(chains):
-            x[k, hidden] = redraw(model.decode(z[k]))[hidden]
+            x[k, hidden] = redraw(model.decode(z[None, k])[0])[hidden]
         means = model.likelihood.mean(model.decode(z))[:, hidden]  # (C, H)
         if step >= steps / 2:
             kept.append(means)

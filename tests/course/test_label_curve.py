@@ -75,11 +75,11 @@ def test_state_stays_small_and_is_the_same_twice():
         ({"scores": {"alone": SCORES["alone"]}}, "scores: expected 2 to 15 arms, got 1"),
         ({"scores": SCORES | {"drawn": SCORES["drawn"][:2]}}, "scores.'drawn'.: expected 3 num"),
         ({"scores": SCORES | {"drawn": SCORES["drawn"][:, :5]}}, "scores.'drawn'.: .* got 3 ti"),
-        ({"scores": {a: s[:, :3] for a, s in SCORES.items()}}, "scores.'alone'.: .* four seeds"),
+        ({"scores": {a: s[:, :3] for a, s in SCORES.items()}}, "scores.'alone'.: .* four units"),
         ({"scores": SCORES | {"drawn": 100 * SCORES["drawn"]}}, "'drawn'.: expected shares"),
         ({"scores": SCORES | {"drawn": np.nan * SCORES["drawn"]}}, "'drawn'.: expected shares"),
-        ({"baseline": "none"}, "baseline='none': expected one of alone, moved, drawn"),
-        ({"chosen": ["alone", "x"]}, "chosen='x': expected one of alone"),
+        ({"baseline": "none"}, "baseline='none': expected one of 'alone', 'moved', 'drawn'"),
+        ({"chosen": ["alone", "x"]}, "chosen='x': expected one of 'alone'"),
     ],
 )
 def test_what_does_not_fit_is_named(changes, said):

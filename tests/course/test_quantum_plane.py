@@ -36,7 +36,7 @@ CASES = {
 def drawn(seed=0, n_qubits=2, latent_dim=2, **settings):
     """A model in double precision whose decoder float16 holds exactly; all its numbers drawn."""
     torch.manual_seed(seed)
-    settings = {"likelihood": Binomial(16)} | settings
+    settings = {"likelihood": Binomial(16), "init": "random"} | settings
     model = vq.VQVAE(64, 16, latent_dim, n_qubits, **settings).double()
     with torch.no_grad():
         for parameter in model.bottleneck.parameters():
@@ -96,6 +96,17 @@ def test_state_stays_small():
 
 class Poisson(Likelihood):
     """One that the figure does not know."""
+
+    param_names = ("log_rate",)
+
+    def log_prob(self, x, params):
+        return x * params - params.exp() - torch.lgamma(x + 1)
+
+    def mean(self, params):
+        return params.exp()
+
+    def sample(self, params, *, generator=None):
+        return torch.poisson(params.exp(), generator=generator)
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,9 @@ def test_angles_may_be_an_array():
         ({"angles": (0, 0, 0, 3.2)}, r"angles=\[0, 0, 0, 3.2\]: expected four"),
         ({"angles": (0, 0, 0, float("nan"))}, r"nan\]: expected four"),
         ({"angles": "0000"}, r"angles=\['0', '0', '0', '0'\]: expected four"),
-        ({"entangler": "cnot"}, "entangler='cnot': expected 'none', 'CNOT' or 'CZ'"),
+        ({"entangler": "cnot"}, "entangler='cnot': expected one of 'none', 'CNOT', 'CZ'"),
         ({"entangler": None}, "entangler=None: expected"),
-        ({"seed": -1}, "seed=-1: expected a whole number from 0 on"),
+        ({"seed": -1}, "seed=-1: expected a whole number of at least 0"),
         ({"seed": 0.5}, "seed=0.5: expected a whole number"),
     ],
 )

@@ -1,4 +1,4 @@
-"""One ES module, two hosts: what every interactive figure shares.
+"""One ES module, two hosts: what all interactive figures share.
 
 In JupyterLab anywidget loads the module and keeps the traits in step with Python. In the built
 book there is no Python: the figure's HTML carries the traits, and a few lines of script give the
@@ -20,24 +20,24 @@ NEEDS = "// needs: "
 
 
 def source(module: str) -> str:
-    """Text of a module as a browser loads it: behind what all share, and the parts it needs.
+    """Text of a module as a browser loads it, after the script all share and the parts it needs.
 
-    It is loaded out of a string, from where an ES module cannot import a file beside it. So a
+    A browser loads it from a string, and from there an ES module cannot import its neighbours. So a
     module names its parts in its first line: ``// needs: network simulator``.
     """
-    text = _read(module)
+    text = _read_script(module)
     first = text.partition("\n")[0]
-    needed = first.removeprefix(NEEDS).split() if first.startswith(NEEDS) else []
-    return "".join([*map(_read, ("shared", *needed)), text])
+    parts = first.removeprefix(NEEDS).split() if first.startswith(NEEDS) else []
+    return "".join([*map(_read_script, ("shared", *parts)), text])
 
 
 def modules() -> list[str]:
-    """Names of the modules; the other scripts here are parts of them, and draw no figure."""
+    """Names of the modules; the other scripts here are parts, which draw no figure of their own."""
     names = sorted(path.stem for path in HERE.glob("*.js"))
-    return [name for name in names if "export default" in _read(name)]
+    return [name for name in names if "export default" in _read_script(name)]
 
 
-def _read(name: str) -> str:
+def _read_script(name: str) -> str:
     return (HERE / f"{name}.js").read_text("utf-8")
 
 
@@ -45,25 +45,25 @@ class CourseWidget(anywidget.AnyWidget):
     """Base of the interactive figures.
 
     A subclass says `module = "name"` (the file `name.js` beside it, see `source`), declares its
-    traits with `sync=True`, and names in `shown` the few that its `repr` shows.
+    traits with `sync=True`, and names in `summary` the few that its `repr` shows.
     """
 
     module: ClassVar[str]
-    shown: ClassVar[tuple[str, ...]] = ()
+    summary: ClassVar[tuple[str, ...]] = ()
 
     alt = traitlets.Unicode(help="What the figure shows, in a sentence.").tag(sync=True)
     words = traitlets.Dict(help="The texts that the module shows.").tag(sync=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        # Not again for the classes that traitlets derives from ours when it adds a trait.
+        # Not for the classes that traitlets derives from ours when it adds a trait.
         if "module" in vars(cls):
             cls._esm = source(cls.module)
         super().__init_subclass__(**kwargs)
 
     def state(self) -> dict[str, Any]:
-        """Give the public traits, as JSON can hold them.
+        """Return the public traits, as JSON can hold them.
 
-        What is off (False) is left out: a module reads it as undefined, which is off too.
+        A trait that is False is left out: a module reads it as undefined, which is false too.
         """
         return {
             name: getattr(self, name)
@@ -85,5 +85,5 @@ class CourseWidget(anywidget.AnyWidget):
         return bundle, metadata
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.shown)
-        return f"{type(self).__name__}({shown})"
+        traits = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.summary)
+        return f"{type(self).__name__}({traits})"

@@ -1,4 +1,4 @@
-"""Samples of models trained with different weights of the KL, one slider through them all."""
+"""Samples of models trained with different weights of the KL, and one slider through them all."""
 
 import base64
 import math
@@ -10,6 +10,7 @@ import torch
 import traitlets
 from torch import Tensor
 
+from vqvae_lib._checks import check_count, raise_if_any
 from vqvae_lib.course.widgets.base import CourseWidget
 from vqvae_lib.course.words import _
 
@@ -19,7 +20,7 @@ LIMIT = 40_000  # pixels in all, which keep the figure's HTML under 60 kB
 
 
 class BetaSlider(CourseWidget):
-    """Prior samples of R models, each with its own beta, and what its bound consists of.
+    """Prior samples of R models, each with its own beta, and the terms of its bound.
 
     Parameters
     ----------
@@ -29,8 +30,8 @@ class BetaSlider(CourseWidget):
     betas : sequence of R numbers
         The models' weights of the KL, positive and increasing; at least two.
     terms : dict of str to sequence of R numbers
-        What is shown of each model, by a name with its unit such as "KL (nats)". Rounded to four
-        significant digits.
+        Numbers to show for each model, by a name with its unit such as "KL (nats)", rounded to
+        four significant digits.
     image_shape : (int, int)
         H and W.
     alt : str
@@ -46,7 +47,7 @@ class BetaSlider(CourseWidget):
     """
 
     module: ClassVar[str] = "beta_slider"
-    shown: ClassVar[tuple[str, ...]] = ("betas", "image_shape")
+    summary: ClassVar[tuple[str, ...]] = ("betas", "image_shape")
 
     pixels: Any = traitlets.Unicode(help="The images, a byte a pixel, as base64.").tag(sync=True)
     betas: Any = traitlets.List(help="The weights of the KL.").tag(sync=True)
@@ -80,17 +81,14 @@ class BetaSlider(CourseWidget):
                 f"images: {R}·{images.shape[1]}·{D} = {images.numel()} pixels are too many for a "
                 f"page, expected at most {LIMIT}: show fewer images"
             )
-        if not images.isfinite().all():
-            raise ValueError("images: a value is not finite")
-        if not 0 <= chosen < R:
-            raise ValueError(f"chosen={chosen}: expected an index from 0 to {R - 1}")
+        raise_if_any("images", images, ~images.isfinite(), "finite numbers")
         shades = (255 * images.detach().cpu().double().clamp(0, 1)).round().to(torch.uint8)
         super().__init__(
             pixels=base64.b64encode(shades.numpy().tobytes()).decode(),
             betas=betas,
-            terms=[[name, _rounded(name, values, R)] for name, values in terms.items()],
+            terms=[[name, _round_term(name, values, R)] for name, values in terms.items()],
             image_shape=list(image_shape),
-            chosen=chosen,
+            chosen=check_count("chosen", chosen, least=0, most=R - 1),
             alt=alt,
             words=_words(),
             **kwargs,
@@ -103,8 +101,8 @@ def _check_betas(betas: list[float]) -> None:
         raise ValueError(f"betas={betas}: expected two or more positive, increasing numbers")
 
 
-def _rounded(name: str, values: Sequence[float], R: int) -> list[float]:
-    """Give the R values of a term, to four significant digits."""
+def _round_term(name: str, values: Sequence[float], R: int) -> list[float]:
+    """Round the R values of a term to four significant digits."""
     numbers = [float(value) for value in values]
     if len(numbers) != R or not all(map(math.isfinite, numbers)):
         raise ValueError(f"terms[{name!r}]: expected {R} finite numbers, got {numbers}")

@@ -19,16 +19,16 @@ LIMIT = 24
 
 
 class BlochSphere(CourseWidget):
-    """A qubit in ``|0⟩``, to be turned by gates: its arrow, amplitudes and probabilities.
+    """A qubit in ``|0⟩`` to turn by gates: its arrow, amplitudes and probabilities.
 
     Parameters
     ----------
     alt : str
         What the figure shows, in a sentence.
     gates : sequence of (name, angle) pairs
-        The gates pressed at the start, at most 24, in order. "H", "X", "Y", "Z", "S" and "T" are
-        what they are: their angle is 0 and may be left out, "H" for ("H", 0). "RX", "RY" and "RZ"
-        turn by an angle in degrees, from -180 to 180.
+        The gates pressed at the start, at most 24, in order. "H", "X", "Y", "Z", "S" and "T" have
+        no angle: "H" stands for ("H", 0). "RX", "RY" and "RZ" turn by an angle in degrees, from
+        -180 to 180.
     angle : int
         The slider's angle at the start: a multiple of 5 degrees from -180 to 180.
 
@@ -39,7 +39,7 @@ class BlochSphere(CourseWidget):
     """
 
     module: ClassVar[str] = "bloch_sphere"
-    shown: ClassVar[tuple[str, ...]] = ("gates", "angle")
+    summary: ClassVar[tuple[str, ...]] = ("gates", "angle")
 
     gates: Any = traitlets.List(help="The gates so far: [name, angle in degrees].").tag(sync=True)
     angle: Any = traitlets.Int(
@@ -59,11 +59,13 @@ class BlochSphere(CourseWidget):
                 f"angle={angle!r}: expected a multiple of {STEP} degrees from {ANGLE[0]} to "
                 f"{ANGLE[1]}"
             )
-        super().__init__(gates=_checked(gates), angle=int(angle), alt=alt, words=_words(), **kwargs)
+        super().__init__(
+            gates=_read_gates(gates), angle=int(angle), alt=alt, words=_words(), **kwargs
+        )
 
     @traitlets.validate("gates")
     def _check_gates(self, proposal: Any) -> list[list[Any]]:
-        return _checked(proposal["value"])
+        return _read_gates(proposal["value"])
 
 
 def _is_angle(value: Any) -> bool:
@@ -72,17 +74,17 @@ def _is_angle(value: Any) -> bool:
     return is_number and ANGLE[0] <= value <= ANGLE[1]
 
 
-def _checked(gates: Iterable[Any]) -> list[list[Any]]:
-    """Give the gates as [name, angle] pairs that JSON can hold."""
+def _read_gates(gates: Iterable[Any]) -> list[list[Any]]:
+    """Return the gates as [name, angle] pairs that JSON can hold."""
     if isinstance(gates, str):
         raise ValueError(f"gates={gates!r}: expected a sequence of gates, such as [{gates!r}]")
-    pairs = [_pair(index, gate) for index, gate in enumerate(gates)]
+    pairs = [_read_gate(index, gate) for index, gate in enumerate(gates)]
     if len(pairs) > LIMIT:
         raise ValueError(f"gates: got {len(pairs)} of them, expected at most {LIMIT}")
     return pairs
 
 
-def _pair(index: int, gate: Any) -> list[Any]:
+def _read_gate(index: int, gate: Any) -> list[Any]:
     pair = (gate, 0) if isinstance(gate, str) and gate in FIXED else gate
     if isinstance(pair, list | tuple) and len(pair) == 2:
         name, angle = pair

@@ -1,4 +1,4 @@
-"""Compression: how much of images is lost, against the qubits that a circuit keeps of them."""
+"""Compression: what is lost of images, against the number of qubits that a circuit keeps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,23 +8,24 @@ import torch
 import traitlets
 from torch import Tensor
 
+from vqvae_lib._checks import check_count
 from vqvae_lib.course.widgets.base import CourseWidget
-from vqvae_lib.course.widgets.described import float16
+from vqvae_lib.course.widgets.descriptions import pack_float16
 from vqvae_lib.course.words import _
 
 __all__ = ["Compression"]
 
 QUBITS = 7  # whose 128 eigenvectors keep the figure's HTML under 60 kB
 IMAGES = 12
-LENGTH = 1e-3  # how far a length may be from 1: rows rounded to float16 are taken, too
-ABOVE = 1e-5  # how far a trained circuit may be above the bound: it was run in float32
+LENGTH = 1e-3  # how far a length may be from 1: rows rounded to float16 are accepted
+ABOVE = 1e-5  # how far a trained circuit may exceed the bound: it was run in float32
 
 
 class Compression(CourseWidget):
-    """Images as states of n qubits, and what the best circuit that keeps k of them brings back.
+    """Images as states of n qubits, and what the best circuit that keeps k of these brings back.
 
     The best circuit turns the 2^k eigenvectors of ρ = mean of x xᵀ with the largest eigenvalues
-    into the states of the qubits kept. The sum of these eigenvalues is the mean probability of
+    into the states of the kept qubits. The sum of these eigenvalues is the mean probability of
     finding every other qubit, the trash, in ``|0⟩``: no circuit has a higher one.
 
     Parameters
@@ -53,7 +54,7 @@ class Compression(CourseWidget):
     """
 
     module: ClassVar[str] = "compression"
-    shown: ClassVar[tuple[str, ...]] = ("n_qubits", "kept", "image_shape")
+    summary: ClassVar[tuple[str, ...]] = ("n_qubits", "kept", "image_shape")
 
     eigenvalues: Any = traitlets.List(help="Eigenvalues of ρ, the largest first.").tag(sync=True)
     eigenvectors: Any = traitlets.Unicode(
@@ -77,18 +78,18 @@ class Compression(CourseWidget):
         trained: Mapping[int, Sequence[tuple[int, float]]] | None = None,
         **kwargs: Any,
     ):
-        states, images = _unit_rows("states", states), _unit_rows("shown", shown)
+        states, images = _read_unit_rows("states", states), _read_unit_rows("shown", shown)
         D = states.shape[1]
         _check_pixels(D, images, image_shape)
         eigenvalues, eigenvectors = _decompose(states)  # (D,), (D, D)
         n = D.bit_length() - 1
         super().__init__(
             eigenvalues=eigenvalues,
-            eigenvectors=float16("eigenvectors: a number", eigenvectors),
-            images=float16("shown: a number", images),
+            eigenvectors=pack_float16("eigenvectors: a number", eigenvectors),
+            images=pack_float16("shown: a number", images),
             image_shape=[int(side) for side in image_shape],
-            trained=_points(trained or {}, n, eigenvalues),
-            kept=_whole("kept", kept, n),
+            trained=_read_points(trained or {}, n, eigenvalues),
+            kept=check_count("kept", kept, least=0, most=n),
             alt=alt,
             words=_words(),
             **kwargs,
@@ -101,11 +102,11 @@ class Compression(CourseWidget):
 
     @traitlets.validate("kept")
     def _check_kept(self, proposal: Any) -> int:
-        return _whole("kept", proposal["value"], self.n_qubits)
+        return check_count("kept", proposal["value"], least=0, most=self.n_qubits)
 
 
-def _unit_rows(name: str, value: Any) -> Tensor:
-    """Give rows of unit length as doubles, their length corrected."""
+def _read_unit_rows(name: str, value: Any) -> Tensor:
+    """Return rows of unit length as doubles, with their rounding corrected."""
     rows = torch.as_tensor(value).detach().cpu()
     if rows.is_complex():
         raise ValueError(f"{name}: expected real numbers, got {rows.dtype}")
@@ -122,7 +123,7 @@ def _unit_rows(name: str, value: Any) -> Tensor:
 
 
 def _check_pixels(D: int, images: Tensor, image_shape: Sequence[int]) -> None:
-    """Refuse what does not fit the D pixels of a state."""
+    """Refuse images and shapes that do not fit the D pixels of a state."""
     if D not in [2**n for n in range(1, QUBITS + 1)]:
         raise ValueError(
             f"states: expected D = 2^n pixels with n from 1 to {QUBITS} qubits, got D = {D}"
@@ -135,55 +136,44 @@ def _check_pixels(D: int, images: Tensor, image_shape: Sequence[int]) -> None:
     dark = (images.half().amax(1) <= 0).nonzero().flatten().tolist()
     if dark:
         raise ValueError(f"shown: expected a pixel above 0 in every row, got none in row {dark[0]}")
-    sides = [side for side in image_shape if _is_whole(side) and side > 0]
+    sides = [side for side in image_shape if hasattr(side, "__index__") and side > 0]
     if len(image_shape) != 2 or len(sides) != 2 or math.prod(sides) != D:
         raise ValueError(
             f"image_shape={image_shape!r}: expected (H, W) with H·W = {D}, the pixels of states"
         )
 
 
-def _is_whole(value: Any) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool)
-
-
-def _whole(name: str, value: Any, high: float) -> int:
-    """Give a whole number, if it lies between 0 and `high`."""
-    if not _is_whole(value) or not 0 <= value <= high:
-        limits = "from 0" if high == math.inf else f"from 0 to {high}"
-        raise ValueError(f"{name}={value!r}: expected a whole number {limits}")
-    return int(value)
-
-
 def _decompose(states: Tensor) -> tuple[list[float], Tensor]:
-    """Give the eigenvalues of ρ, the largest first, and as rows (D, D) its eigenvectors."""
+    """Eigenvalues of ρ, the largest first, and its eigenvectors as rows (D, D)."""
     values, vectors = torch.linalg.eigh(states.T @ states / len(states))
     vectors = vectors.T.flip(0)
     # An eigenvector's sign is free: here its largest entry is positive, on every machine.
     largest = vectors.half().abs().argmax(1, keepdim=True)  # (D, 1)
     vectors = vectors * vectors.gather(1, largest).sign()
-    # What rounding leaves of an eigenvalue 0 is no number to show.
-    kept = [value if value > 1e-12 else 0.0 for value in values.flip(0).tolist()]
-    return [float(f"{value:.9g}") for value in kept], vectors
+    # Rounding leaves tiny numbers where an eigenvalue is 0.
+    clean = [value if value > 1e-12 else 0.0 for value in values.flip(0).tolist()]
+    return [float(f"{value:.9g}") for value in clean], vectors
 
 
-def _points(
+def _read_points(
     trained: Mapping[int, Sequence[tuple[int, float]]], n: int, eigenvalues: list[float]
 ) -> list[list[Any]]:
-    """Give what circuits reached as [qubits kept, layers, probability], if it can be."""
+    """Return what circuits reached as [qubits kept, layers, probability]."""
     points: list[list[Any]] = []
     for kept, pairs in trained.items():
-        bound = sum(eigenvalues[: 2 ** _whole("trained: qubits kept", kept, n)])
+        kept = check_count("trained: qubits kept", kept, least=0, most=n)
+        bound = sum(eigenvalues[: 2**kept])
         name = f"trained[{kept}]"
         for pair in pairs:
             if not isinstance(pair, Sequence) or len(pair) != 2:
                 raise ValueError(f"{name}: expected pairs (layers, probability), got {pair!r}")
-            layers, p0 = _whole(f"{name}: layers", pair[0], math.inf), float(pair[1])
+            layers, p0 = check_count(f"{name}: layers", pair[0], least=0), float(pair[1])
             if not 0 <= p0 <= bound + ABOVE:
                 raise ValueError(
                     f"{name}: expected probabilities from 0 to {bound:.6f}, the bound for {kept} "
                     f"qubits kept, got {p0} for {layers} layers"
                 )
-            points.append([int(kept), layers, round(p0, 6)])
+            points.append([kept, layers, round(p0, 6)])
     return points
 
 

@@ -1,4 +1,4 @@
-"""The same images in several maps: choose one, and see which neighbours each map has kept."""
+"""The same images in several maps: choose one, and see which neighbours each map keeps."""
 
 import base64
 import math
@@ -9,8 +9,9 @@ import torch
 import traitlets
 from torch import Tensor
 
+from vqvae_lib._checks import check_count, raise_if_any
 from vqvae_lib.course.widgets.base import CourseWidget
-from vqvae_lib.course.widgets.described import float16, numbers
+from vqvae_lib.course.widgets.descriptions import pack_float16, read_numbers
 from vqvae_lib.course.words import _
 
 __all__ = ["Embeddings"]
@@ -22,9 +23,9 @@ MOST = 4  # maps side by side
 class Embeddings(CourseWidget):
     """Two to four maps of the same images, side by side.
 
-    One image is chosen. The figure shows it, its nearest images in the data, by the Euclidean
-    distance of their pixels, and marks in each map where they lie: with a ring those that are
-    among its nearest in that map as well, with a dashed ring those that are not.
+    One image is chosen. The figure shows it beside its nearest images, by the Euclidean distance of
+    their pixels, and marks them in each map: with a ring if they are among its nearest there as
+    well, with a dashed ring if they are not.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ class Embeddings(CourseWidget):
     """
 
     module: ClassVar[str] = "embeddings"
-    shown: ClassVar[tuple[str, ...]] = ("names", "image_shape")
+    summary: ClassVar[tuple[str, ...]] = ("names", "image_shape")
 
     names: Any = traitlets.List(help="Names of the maps.").tag(sync=True)
     places: Any = traitlets.List(help="Of each map the points, x then y, 0 to 1, float16.").tag(
@@ -79,22 +80,21 @@ class Embeddings(CourseWidget):
         N, _D = _check_images(images, labels, image_shape)
         if not 2 <= len(maps) <= MOST:
             raise ValueError(f"maps: expected two to {MOST} of them, got {len(maps)}")
-        if not 1 <= neighbours <= min(9, N - 1):
-            raise ValueError(f"neighbours={neighbours}: expected 1 to {min(9, N - 1)}")
-        if not 0 <= chosen < N:
-            raise ValueError(f"chosen={chosen}: expected an index from 0 to {N - 1}")
         shades = (255 * images.detach().cpu().double().clamp(0, 1)).round().to(torch.uint8)
         super().__init__(
             names=list(maps),
             places=[
-                float16(f"maps[{name!r}]", _fitted(numbers(f"maps[{name!r}]", points, (N, 2))))
+                pack_float16(
+                    f"maps[{name!r}]",
+                    _fit_into_square(read_numbers(f"maps[{name!r}]", points, (N, 2))),
+                )
                 for name, points in maps.items()
             ],
             pixels=base64.b64encode(shades.numpy().tobytes()).decode(),
             labels=labels.tolist(),
             image_shape=list(image_shape),
-            neighbours=neighbours,
-            chosen=chosen,
+            neighbours=check_count("neighbours", neighbours, most=min(9, N - 1)),
+            chosen=check_count("chosen", chosen, least=0, most=N - 1),
             alt=alt,
             words=_words(),
             **kwargs,
@@ -102,7 +102,7 @@ class Embeddings(CourseWidget):
 
 
 def _check_images(images: Tensor, labels: Tensor, image_shape: tuple[int, int]) -> tuple[int, int]:
-    """Refuse images and labels that do not fit, and give their number and that of the pixels."""
+    """Refuse images and labels that do not fit; return the numbers of images and of pixels."""
     D = math.prod(image_shape)
     if images.ndim != 2 or images.shape[1] != D or len(images) < 2:
         raise ValueError(
@@ -114,8 +114,7 @@ def _check_images(images: Tensor, labels: Tensor, image_shape: tuple[int, int]) 
             f"images: {len(images)}·{D} = {images.numel()} pixels are too many for a page, "
             f"expected at most {LIMIT}: show fewer images"
         )
-    if not images.isfinite().all():
-        raise ValueError("images: a value is not finite")
+    raise_if_any("images", images, ~images.isfinite(), "finite numbers")
     whole = labels.shape == images.shape[:1] and not labels.is_floating_point()
     if not whole or not ((labels >= 0) & (labels <= 9)).all():
         raise ValueError(
@@ -125,8 +124,8 @@ def _check_images(images: Tensor, labels: Tensor, image_shape: tuple[int, int]) 
     return len(images), D
 
 
-def _fitted(points: Tensor) -> Tensor:
-    """Move and scale points (N, 2) into the unit square, its middle in the middle."""
+def _fit_into_square(points: Tensor) -> Tensor:
+    """Move and scale points (N, 2) into the unit square, and centre them there."""
     low, high = points.min(0).values, points.max(0).values
     size = float((high - low).max()) or 1.0
     return (points - (low + high) / 2) / size + 0.5

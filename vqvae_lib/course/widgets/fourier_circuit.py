@@ -8,8 +8,9 @@ import torch
 import traitlets
 from torch import Tensor
 
+from vqvae_lib._checks import check_count
 from vqvae_lib.course.widgets.base import CourseWidget
-from vqvae_lib.course.widgets.described import describe_circuit, numbers
+from vqvae_lib.course.widgets.descriptions import describe_circuit, read_numbers
 from vqvae_lib.course.words import _
 from vqvae_lib.quantum.circuit import Circuit, Embed
 
@@ -24,7 +25,7 @@ class FourierCircuit(CourseWidget):
     """A feature o_k(z) along one latent coordinate z_j, and its Fourier spectrum.
 
     The reader turns the angles of one Rot gate at a time, or draws all of them at random. What
-    stays is the degree: as many frequencies as the coordinate is uploaded.
+    stays is the degree: one frequency for each upload of the coordinate.
 
     Parameters
     ----------
@@ -37,10 +38,10 @@ class FourierCircuit(CourseWidget):
     coordinate : int
         Index j of the latent coordinate that runs through one period, from -π/a to π/a.
     weights : dict of str to array (layers, n, 3), optional
-        Angles at the start, in radians, by the circuits' titles; they are taken modulo 2π. Those
-        of a circuit that is not named are drawn with `seed`, as multiples of π/100.
+        Angles at the start, in radians and modulo 2π, by the circuits' titles. For other circuits
+        they are drawn with `seed`, as multiples of π/100.
     seed : int
-        Of the angles that are drawn; the reader's first random angles have the next one.
+        Seed of the angles that are drawn; the reader's first random angles have the next one.
     z : dict of str to array (d,), optional
         Latent vectors in which the coordinate is varied, by the circuits' titles; zero by default.
 
@@ -50,11 +51,11 @@ class FourierCircuit(CourseWidget):
         If there is no circuit, one is too large, an index is out of range for one, a title is
         unknown, or an array has the wrong shape or a number that is not finite.
     TypeError
-        If one of the circuits is no Circuit.
+        If one of them is not a Circuit.
     """
 
     module: ClassVar[str] = "fourier_circuit"
-    shown: ClassVar[tuple[str, ...]] = ("titles", "feature", "coordinate")
+    summary: ClassVar[tuple[str, ...]] = ("titles", "feature", "coordinate")
 
     circuits: Any = traitlets.List(help="The circuits, each gate by gate.").tag(sync=True)
     weights: Any = traitlets.List(help="Of each circuit, its angles in radians.").tag(sync=True)
@@ -79,27 +80,26 @@ class FourierCircuit(CourseWidget):
     ):
         if not circuits:
             raise ValueError("circuits: expected at least one, got none")
-        if not _is_index(seed, SEEDS):
-            raise ValueError(f"seed={seed!r}: expected a whole number from 0 to {SEEDS - 1}")
-        for name, given in (("weights", weights), ("z", z)):
-            for title in given or {}:
+        seed = check_count("seed", seed, least=0, most=SEEDS - 1)
+        for name, arrays in (("weights", weights), ("z", z)):
+            for title in arrays or {}:
                 if title not in circuits:
                     raise ValueError(
                         f"{name}[{title!r}]: no circuit has this title, expected {list(circuits)}"
                     )
         parts, angles = [], []
         for title, circuit in circuits.items():
-            _check(title, circuit, feature, coordinate)
+            _check_circuit(title, circuit, feature, coordinate)
             shape = circuit.weight_shape
             if weights and title in weights:
-                start = numbers(f"weights[{title!r}]", weights[title], shape)
+                start = read_numbers(f"weights[{title!r}]", weights[title], shape)
             else:
-                start = _draw(shape, seed)
-            at = torch.zeros(circuit.latent_dim or 0, dtype=torch.float64)
+                start = _draw_angles(shape, seed)
+            at = torch.zeros(circuit.latent_dim, dtype=torch.float64)
             if z and title in z:
-                at = numbers(f"z[{title!r}]", z[title], tuple(at.shape))
-            parts.append(_part(title, circuit, at))
-            # A turn by 2π changes the sign of the whole state, and nothing that is measured.
+                at = read_numbers(f"z[{title!r}]", z[title], tuple(at.shape))
+            parts.append(_describe(title, circuit, at))
+            # A turn by 2π only changes the sign of the whole state, which no measurement sees.
             turns = [math.remainder(angle, 2 * math.pi) for angle in start.flatten().tolist()]
             angles.append(torch.tensor(turns, dtype=torch.float64).reshape(shape).tolist())
         super().__init__(
@@ -107,7 +107,7 @@ class FourierCircuit(CourseWidget):
             weights=angles,
             feature=int(feature),
             coordinate=int(coordinate),
-            seed=int(seed),
+            seed=seed,
             chosen=0,
             layer=0,
             qubit=0,
@@ -122,49 +122,39 @@ class FourierCircuit(CourseWidget):
         return [part["title"] for part in self.circuits]
 
 
-def _is_index(value: object, count: int) -> bool:
-    whole = hasattr(value, "__index__") and not isinstance(value, bool)
-    return whole and 0 <= int(value) < count  # type: ignore[call-overload]
-
-
-def _check(title: str, circuit: object, feature: int, coordinate: int) -> None:
+def _check_circuit(title: str, circuit: object, feature: int, coordinate: int) -> None:
     """Refuse a circuit that the figure cannot show."""
     name = f"circuits[{title!r}]"
     if not isinstance(circuit, Circuit):
         raise TypeError(f"{name}: expected a Circuit, got {type(circuit).__name__}")
     if circuit.n_qubits > QUBITS:
         raise ValueError(f"{name}: expected at most {QUBITS} qubits, got {circuit.n_qubits}")
-    if _degree(circuit) > DEGREE:
-        raise ValueError(f"{name}: expected at most {DEGREE} uploads, got {_degree(circuit)}")
-    for index, value, count, of in (
-        ("feature", feature, circuit.n_features, "features"),
-        ("coordinate", coordinate, circuit.latent_dim or 0, "latent coordinates"),
-    ):
-        if not _is_index(value, count):
-            raise ValueError(
-                f"{index}={value!r}: expected an index from 0 to {count - 1}, for the {count} "
-                f"{of} of {name}"
-            )
+    if _count_uploads(circuit) > DEGREE:
+        raise ValueError(
+            f"{name}: expected at most {DEGREE} uploads, got {_count_uploads(circuit)}"
+        )
+    check_count("feature", feature, least=0, most=circuit.n_features - 1)
+    check_count("coordinate", coordinate, least=0, most=circuit.latent_dim - 1)
 
 
-def _draw(shape: tuple[int, ...], seed: int) -> Tensor:
+def _draw_angles(shape: tuple[int, ...], seed: int) -> Tensor:
     """Draw angles from -π to π, in steps that the sliders have."""
-    generator = torch.Generator().manual_seed(int(seed))
+    generator = torch.Generator().manual_seed(seed)
     uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
     return math.pi * (200 * uniform - 100).round() / 100
 
 
-def _degree(circuit: Circuit) -> int:
+def _count_uploads(circuit: Circuit) -> int:
     """Count the uploads: each coordinate enters once in every one of them."""
     return sum(isinstance(operation, Embed) for operation in circuit.operations())
 
 
-def _part(title: str, circuit: Circuit, z: Tensor) -> dict[str, Any]:
-    """Describe a circuit, and what the figure says of it."""
+def _describe(title: str, circuit: Circuit, z: Tensor) -> dict[str, Any]:
+    """Describe a circuit, and what the figure says about it."""
     return describe_circuit(circuit) | {
         "title": title,
         "space": circuit.space_layers,
-        "degree": _degree(circuit),
+        "degree": _count_uploads(circuit),
         "z": z.tolist(),
     }
 

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import traitlets
 
+from vqvae_lib._checks import check_choice, check_number
 from vqvae_lib.course.widgets.base import CourseWidget
 from vqvae_lib.course.words import _
 
@@ -15,7 +16,7 @@ DIRECTIONS = ("forward", "reverse")
 
 
 class GaussianKL(CourseWidget):
-    """q = N(mu, sigma²), to be moved, and p = N(0, 1): their KL, by formula and as an area.
+    """A Gaussian q = N(mu, sigma²) to move, and p = N(0, 1): their KL, by formula and as an area.
 
     Parameters
     ----------
@@ -31,11 +32,11 @@ class GaussianKL(CourseWidget):
     Raises
     ------
     ValueError
-        If a number is out of range, or the direction is neither of the two.
+        If a number is out of range, or the direction is unknown.
     """
 
     module: ClassVar[str] = "gaussian_kl"
-    shown: ClassVar[tuple[str, ...]] = ("mu", "sigma", "direction")
+    summary: ClassVar[tuple[str, ...]] = ("mu", "sigma", "direction")
 
     mu: Any = traitlets.Float(min=MU[0], max=MU[1], help="Mean of q.").tag(sync=True)
     sigma: Any = traitlets.Float(
@@ -54,15 +55,10 @@ class GaussianKL(CourseWidget):
         direction: str = "forward",
         **kwargs: Any,
     ):
-        for name, value, (low, high) in (("mu", mu, MU), ("sigma", sigma, SIGMA)):
-            if not low <= value <= high:
-                raise ValueError(f"{name}={value!r}: expected a number from {low:g} to {high:g}")
-        if direction not in DIRECTIONS:
-            raise ValueError(f"direction={direction!r}: expected 'forward' or 'reverse'")
         super().__init__(
-            mu=float(mu),
-            sigma=float(sigma),
-            direction=direction,
+            mu=check_number("mu", mu, least=MU[0], most=MU[1]),
+            sigma=check_number("sigma", sigma, least=SIGMA[0], most=SIGMA[1]),
+            direction=check_choice("direction", direction, DIRECTIONS),
             alt=alt,
             words=_words(),
             **kwargs,

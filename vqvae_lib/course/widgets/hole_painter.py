@@ -8,9 +8,10 @@ import torch
 import traitlets
 from torch import Tensor, nn
 
+from vqvae_lib._checks import check_count
 from vqvae_lib.bottlenecks import Scaled
 from vqvae_lib.course.widgets.base import CourseWidget
-from vqvae_lib.course.widgets.described import describe_circuit, describe_network, float16
+from vqvae_lib.course.widgets.descriptions import describe_circuit, describe_network, pack_float16
 from vqvae_lib.course.words import _
 from vqvae_lib.likelihoods import Bernoulli, Binomial, Gaussian, Likelihood
 from vqvae_lib.quantum import QuantumLayer
@@ -19,8 +20,8 @@ from vqvae_lib.vae import VAE, GaussianEncoder
 __all__ = ["HolePainter"]
 
 IMAGES = 16
-NUMBERS = 20_900  # of weights and pixels, in float16, which keep the figure's HTML under 60 kB
-COUNT = 255  # the largest that a Binomial pixel may have: what an image's byte holds
+NUMBERS = 20_900  # weights and pixels, which in float16 keep the figure's HTML under 60 kB
+COUNT = 255  # the largest count of a Binomial pixel: what a byte holds
 
 
 class HolePainter(CourseWidget):
@@ -53,8 +54,8 @@ class HolePainter(CourseWidget):
     alt : str
         What the figure shows, in a sentence.
     mean_image : Tensor (D,), optional
-        With what the chains start in the hole, and what their fill is compared with: the mean of
-        the training data. By default the mean of what the model itself generates.
+        The mean of the training data, with which the chains start in the hole and their fill is
+        compared. By default the mean of what the model itself generates.
     chosen : int
         Index of the image shown first.
     hidden : sequence of int, optional
@@ -63,15 +64,15 @@ class HolePainter(CourseWidget):
     Raises
     ------
     TypeError
-        If the model is no VAE.
+        If the model is not a VAE.
     ValueError
-        If the model has labels, or a part of it is of a kind that the figure cannot run; if model,
+        If the model has a condition, or a part of a kind that the figure cannot run; if model,
         images, labels and image shape do not fit together, or a number is not finite or out of
         range; if weights and pixels are together more than 20 900 numbers, too many for a page.
     """
 
     module: ClassVar[str] = "hole_painter"
-    shown: ClassVar[tuple[str, ...]] = ("n_images", "image_shape", "chosen")
+    summary: ClassVar[tuple[str, ...]] = ("n_images", "image_shape", "chosen")
 
     encoder: Any = traitlets.Dict(help="The encoder's networks: trunk, mu, log_var.").tag(sync=True)
     circuit: Any = traitlets.Dict(help="The circuit, gate by gate; empty: none.").tag(sync=True)
@@ -102,18 +103,20 @@ class HolePainter(CourseWidget):
         hidden: Sequence[int] | None = None,
         **kwargs: Any,
     ):
-        D = _pixels(image_shape)
+        D = _count_pixels(image_shape)
         if not isinstance(model, VAE):
             raise TypeError(f"model: expected a VAE or VQVAE, got {type(model).__name__}")
-        described = _describe(model)
-        _check_sizes(described, D)
-        images = _images(images, D, model.likelihood)
+        description = _describe(model)
+        _check_sizes(description, D)
+        images = _read_images(images, D, model.likelihood)
         classes = [int(label) for label in labels]
         if len(classes) != len(images):
             raise ValueError(
                 f"labels: expected one for each of {len(images)} images, got {classes}"
             )
-        mean = _generated_mean(model) if mean_image is None else _levels("mean_image", mean_image)
+        mean = (
+            _generate_mean(model) if mean_image is None else _read_levels("mean_image", mean_image)
+        )
         if mean.shape != (D,):
             raise ValueError(f"mean_image: expected shape ({D},), got {tuple(mean.shape)}")
         count = sum(parameter.numel() for parameter in model.parameters()) + images.numel() + D
@@ -124,13 +127,13 @@ class HolePainter(CourseWidget):
             )
         first = range(D // 2, D) if hidden is None else hidden
         super().__init__(
-            **described,
-            images=float16("images: a value", images),
+            **description,
+            images=pack_float16("images: a value", images),
             labels=classes,
-            mean_image=float16("mean_image: a value", mean),
+            mean_image=pack_float16("mean_image: a value", mean),
             image_shape=[int(side) for side in image_shape],
-            chosen=_index("chosen", chosen, len(images)),
-            hidden=sorted({_index("hidden", pixel, D) for pixel in first}),
+            chosen=_check_index("chosen", chosen, len(images)),
+            hidden=sorted({_check_index("hidden", pixel, D) for pixel in first}),
             alt=alt,
             words=_words(),
             **kwargs,
@@ -143,40 +146,37 @@ class HolePainter(CourseWidget):
 
     @traitlets.validate("chosen")
     def _check_chosen(self, proposal: Any) -> int:
-        return _index("chosen", proposal["value"], self.n_images)
+        return _check_index("chosen", proposal["value"], self.n_images)
 
     @traitlets.validate("hidden")
     def _check_hidden(self, proposal: Any) -> list[int]:
         D = math.prod(self.image_shape)
-        return sorted({_index("hidden", pixel, D) for pixel in proposal["value"]})
+        return sorted({_check_index("hidden", pixel, D) for pixel in proposal["value"]})
 
 
-def _pixels(image_shape: Sequence[int]) -> int:
-    """Give the number D of pixels."""
+def _count_pixels(image_shape: Sequence[int]) -> int:
+    """Multiply out the number D of pixels."""
     sides = [side for side in image_shape if hasattr(side, "__index__") and side > 0]
     if len(image_shape) != 2 or len(sides) != 2:
         raise ValueError(f"image_shape={image_shape!r}: expected (H, W), both above 0")
     return math.prod(sides)
 
 
-def _index(name: str, value: Any, count: int) -> int:
-    """Give a whole number, if it is one of `count` indices."""
-    if not hasattr(value, "__index__") or not 0 <= value < count:
-        raise ValueError(f"{name}: expected an index from 0 to {count - 1}, got {value!r}")
-    return int(value)
+def _check_index(name: str, value: Any, count: int) -> int:
+    return check_count(name, value, least=0, most=count - 1)
 
 
-def _levels(name: str, values: Any) -> Tensor:
-    """Give values in [0, 1] as doubles."""
+def _read_levels(name: str, values: Any) -> Tensor:
+    """Return values in [0, 1] as doubles."""
     levels = torch.as_tensor(values).detach().cpu().double()
     if not ((levels >= 0) & (levels <= 1)).all():  # refuses nan, too
         raise ValueError(f"{name}: expected values from 0 to 1, and one is not")
     return levels
 
 
-def _images(images: Any, D: int, likelihood: Likelihood) -> Tensor:
-    """Give images (N, D) that the likelihood can produce as doubles."""
-    rows = _levels("images", images)
+def _read_images(images: Any, D: int, likelihood: Likelihood) -> Tensor:
+    """Return images (N, D) that the likelihood can produce, as doubles."""
+    rows = _read_levels("images", images)
     if rows.ndim != 2 or rows.shape[1] != D or not 1 <= len(rows) <= IMAGES:
         raise ValueError(
             f"images: expected shape (N, {D}) with N from 1 to {IMAGES}, got {tuple(rows.shape)}"
@@ -189,7 +189,7 @@ def _images(images: Any, D: int, likelihood: Likelihood) -> Tensor:
 
 
 @torch.no_grad()
-def _generated_mean(model: VAE) -> Tensor:
+def _generate_mean(model: VAE) -> Tensor:
     """Average the means of p(x|z) over codes from the prior: (D,), in [0, 1]."""
     generator = torch.Generator().manual_seed(0)
     return model.sample_mean(2000, generator=generator).double().mean(0).clamp(0, 1).cpu()
@@ -233,8 +233,8 @@ def _describe_bottleneck(bottleneck: nn.Module) -> dict[str, Any]:
     scale = bottleneck.scale if isinstance(bottleneck, Scaled) else torch.ones(m)
     return {
         "circuit": describe_circuit(layer.circuit),
-        "angles": float16("bottleneck: an angle", layer.weights),
-        "feature_scale": float16("bottleneck: a scale of its features", scale),
+        "angles": pack_float16("bottleneck: an angle", layer.weights),
+        "feature_scale": pack_float16("bottleneck: a scale of its features", scale),
     }
 
 
@@ -254,10 +254,10 @@ def _describe_likelihood(likelihood: Likelihood) -> dict[str, Any]:
     )
 
 
-def _check_sizes(described: dict[str, Any], D: int) -> None:
-    """Refuse networks that do not take what the part before them gives."""
-    n_in = described["encoder"]["trunk"][0]["shape"][1]
-    n_out = described["decoder"][-1]["shape"][0]
+def _check_sizes(description: dict[str, Any], D: int) -> None:
+    """Refuse networks whose sizes do not fit the pixels."""
+    n_in = description["encoder"]["trunk"][0]["shape"][1]
+    n_out = description["decoder"][-1]["shape"][0]
     if n_in != D or n_out != D:
         raise ValueError(
             f"model: expected an encoder of D={D} pixels and a decoder that gives as many numbers, "

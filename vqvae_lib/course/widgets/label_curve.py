@@ -5,13 +5,14 @@ from typing import Any, ClassVar
 
 import traitlets
 
+from vqvae_lib._checks import check_choice
 from vqvae_lib.course.widgets.base import CourseWidget
 from vqvae_lib.course.words import _
 from vqvae_lib.inference import t_interval
 
 __all__ = ["LabelCurve"]
 
-ARMS = 15  # as many as differ by colour and shape, and fit beside each other
+ARMS = 15  # as many as colours and shapes can tell apart
 
 
 class LabelCurve(CourseWidget):
@@ -24,7 +25,7 @@ class LabelCurve(CourseWidget):
     Parameters
     ----------
     per_class : sequence of int
-        Numbers of labels a class, rising, two or more.
+        Numbers of labels per class, rising; two or more.
     scores : dict of str to array (numbers of labels, units)
         Accuracy, from 0 to 1, of each arm; the same four units or more for all arms.
     baseline : str
@@ -39,14 +40,14 @@ class LabelCurve(CourseWidget):
     Raises
     ------
     ValueError
-        If there are too few or too many arms, labels or seeds, shapes differ, a score is no
-        share, or an arm is unknown.
+        If there are too few or too many arms, labels or seeds, shapes differ, a score is not
+        a share, or an arm is unknown.
     """
 
     module: ClassVar[str] = "label_curve"
-    shown: ClassVar[tuple[str, ...]] = ("per_class", "arms")
+    summary: ClassVar[tuple[str, ...]] = ("per_class", "arms")
 
-    per_class: Any = traitlets.List(help="Numbers of labels a class.").tag(sync=True)
+    per_class: Any = traitlets.List(help="Numbers of labels per class.").tag(sync=True)
     arms: Any = traitlets.List(help="Names of the arms.").tag(sync=True)
     scores: Any = traitlets.List(help="In percent: [arm][labels][seed].").tag(sync=True)
     intervals: Any = traitlets.List(
@@ -69,18 +70,19 @@ class LabelCurve(CourseWidget):
         test_to_train: float = 0.0,
         **kwargs: Any,
     ):
-        labels, rows = _check(per_class, scores)
+        labels, rows = _read_scores(per_class, scores)
         arms = list(scores)
-        for name, wanted in (("baseline", [baseline]), ("chosen", chosen)):
-            unknown = [arm for arm in wanted if arm not in arms]
-            if unknown:
-                raise ValueError(f"{name}={unknown[0]!r}: expected one of {', '.join(arms)}")
+        check_choice("baseline", baseline, arms)
+        for arm in chosen:
+            check_choice("chosen", arm, arms)
         super().__init__(
             per_class=labels,
             arms=arms,
             scores=rows,
-            intervals=[[_interval(values, test_to_train) for values in arm] for arm in rows],
-            differences=_differences(rows, test_to_train),
+            intervals=[
+                [_compute_interval(values, test_to_train) for values in arm] for arm in rows
+            ],
+            differences=_compute_differences(rows, test_to_train),
             baseline=arms.index(baseline),
             chosen=sorted({arms.index(arm) for arm in chosen}),
             alt=alt,
@@ -89,10 +91,10 @@ class LabelCurve(CourseWidget):
         )
 
 
-def _check(
+def _read_scores(
     per_class: Sequence[int], scores: Mapping[str, Any]
 ) -> tuple[list[int], list[list[list[float]]]]:
-    """Give the numbers of labels, and the scores in percent, if they fit together."""
+    """Return the numbers of labels, and the scores in percent."""
     labels = [int(number) for number in per_class]
     if len(labels) < 2 or labels != sorted(set(labels)) or labels[0] < 1:
         raise ValueError(f"per_class={list(per_class)}: expected two or more, rising from 1 on")
@@ -100,37 +102,37 @@ def _check(
         raise ValueError(f"scores: expected 2 to {ARMS} arms, got {len(scores)}")
     rows: list[list[list[float]]] = []
     for name, values in scores.items():
-        arm = [[round(100 * float(score), 3) for score in seeds] for seeds in values]
-        sizes = {len(seeds) for seeds in arm}
-        wanted = len(rows[0][0]) if rows else max(sizes, default=0)
-        if len(arm) != len(labels) or sizes != {wanted} or wanted < 4:
+        arm = [[round(100 * float(score), 3) for score in units] for units in values]
+        sizes = {len(units) for units in arm}
+        n_units = len(rows[0][0]) if rows else max(sizes, default=0)
+        if len(arm) != len(labels) or sizes != {n_units} or n_units < 4:
             raise ValueError(
                 f"scores[{name!r}]: expected {len(labels)} numbers of labels times the same four "
-                f"seeds or more for all arms, got {len(arm)} times {sorted(sizes)}"
+                f"units or more for all arms, got {len(arm)} times {sorted(sizes)}"
             )
-        if not all(0 <= score <= 100 for seeds in arm for score in seeds):  # NaN is refused too
+        if not all(0 <= score <= 100 for units in arm for score in units):  # refuses nan too
             raise ValueError(f"scores[{name!r}]: expected shares from 0 to 1")
         rows.append(arm)
     return labels, rows
 
 
-def _differences(
+def _compute_differences(
     rows: list[list[list[float]]], test_to_train: float
 ) -> list[list[list[list[float]]]]:
-    """Give the intervals of all paired differences; those the other way round are mirrored."""
-    found: list[list[list[list[float]]]] = [[[] for _arm in rows] for _arm in rows]
+    """Intervals of all paired differences; the opposite differences are mirrored."""
+    intervals: list[list[list[list[float]]]] = [[[] for _arm in rows] for _arm in rows]
     for i, arm in enumerate(rows):
-        found[i][i] = [[0.0, 0.0] for _labels in arm]
+        intervals[i][i] = [[0.0, 0.0] for _labels in arm]
         for j, other in enumerate(rows[:i]):
-            found[i][j] = [
-                _interval([a - b for a, b in zip(*pair, strict=True)], test_to_train)
+            intervals[i][j] = [
+                _compute_interval([a - b for a, b in zip(*pair, strict=True)], test_to_train)
                 for pair in zip(arm, other, strict=True)
             ]
-            found[j][i] = [[-high, -low] for low, high in found[i][j]]
-    return found
+            intervals[j][i] = [[-high, -low] for low, high in intervals[i][j]]
+    return intervals
 
 
-def _interval(values: list[float], test_to_train: float) -> list[float]:
+def _compute_interval(values: list[float], test_to_train: float) -> list[float]:
     low, high = t_interval(values, test_to_train=test_to_train)
     return [round(low, 2) + 0.0, round(high, 2) + 0.0]
 
@@ -140,10 +142,10 @@ def _words() -> dict[str, str]:
         "arms": _("What is shown"),
         "baseline": _("Compared with"),
         "seeds": _("a dot for each seed"),
-        "accuracy": _("Test accuracy in percent, against labels a class"),
+        "accuracy": _("Test accuracy in percent, against labels per class"),
         "gain": _("The same seed by seed, minus “{baseline}”, in points"),
         "axis": _("labels"),
-        "point": _("{labels} labels a class: {mean} [{low}, {high}]"),
+        "point": _("{labels} labels per class: {mean} [{low}, {high}]"),
         "none": _("nothing chosen"),
         "table": _(
             "Mean difference from “{baseline}” in points, with its 95 % interval. Bold: the "

@@ -8,7 +8,7 @@ import traitlets
 from torch import Tensor, nn
 
 from vqvae_lib.course.widgets.base import CourseWidget
-from vqvae_lib.course.widgets.described import describe_network
+from vqvae_lib.course.widgets.descriptions import describe_network
 from vqvae_lib.course.words import _
 
 __all__ = ["LatentPlane", "LatentPlanes"]
@@ -47,7 +47,7 @@ class Plane(CourseWidget):
         nothing.
     """
 
-    shown: ClassVar[tuple[str, ...]] = ("image_shape",)
+    summary: ClassVar[tuple[str, ...]] = ("image_shape",)
 
     layers: Any = traitlets.List(help="The decoder: shapes, float16 weights, activations.").tag(
         sync=True
@@ -84,7 +84,7 @@ class Plane(CourseWidget):
                 f"got {n_in} and {n_out}"
             )
         codes = codes.detach().double()
-        keep = _spread(len(codes), POINTS)
+        keep = _choose_evenly(len(codes), POINTS)
         dots = [
             [round(float(a), 3), round(float(b), 3), int(label)]
             for (a, b), label in zip(codes[keep], labels[keep], strict=True)
@@ -182,11 +182,11 @@ class LatentPlanes(CourseWidget):
     ValueError
         If there is no plane.
     TypeError
-        If one of them is no LatentPlane.
+        If one of them is not a LatentPlane.
     """
 
     module: ClassVar[str] = "latent_plane"
-    shown: ClassVar[tuple[str, ...]] = ("titles",)
+    summary: ClassVar[tuple[str, ...]] = ("titles",)
 
     planes: Any = traitlets.List(help="What each plane shows, and its title.").tag(sync=True)
     points: Any = traitlets.List(help="The chosen point of each plane.").tag(sync=True)
@@ -200,7 +200,7 @@ class LatentPlanes(CourseWidget):
                     f"planes[{title!r}]: expected a LatentPlane, got {type(plane).__name__}"
                 )
         super().__init__(
-            planes=[_part(title, plane) for title, plane in planes.items()],
+            planes=[_describe(title, plane) for title, plane in planes.items()],
             points=[plane.z for plane in planes.values()],
             alt=alt,
             words=_words(),
@@ -213,14 +213,14 @@ class LatentPlanes(CourseWidget):
         return [plane["title"] for plane in self.planes]
 
 
-def _part(title: str, plane: LatentPlane) -> dict[str, Any]:
-    """Give a plane's state, without what all planes share and what moves."""
-    fixed = {name: value for name, value in plane.state().items() if name not in ("words", "z")}
-    codes = [plane.codes[index] for index in _spread(len(plane.codes), POINTS_AMONG_SEVERAL)]
-    return fixed | {"title": title, "codes": codes}
+def _describe(title: str, plane: LatentPlane) -> dict[str, Any]:
+    """Return a plane's state, without what all planes share and what moves."""
+    state = {name: value for name, value in plane.state().items() if name not in ("words", "z")}
+    codes = [plane.codes[index] for index in _choose_evenly(len(plane.codes), POINTS_AMONG_SEVERAL)]
+    return state | {"title": title, "codes": codes}
 
 
-def _spread(n: int, count: int) -> list[int]:
+def _choose_evenly(n: int, count: int) -> list[int]:
     """At most `count` indices below n, evenly spaced."""
     return torch.linspace(0, n - 1, min(count, n)).long().tolist()
 

@@ -1,4 +1,4 @@
-"""The latent plane of a hybrid model: a point, the qubits that it turns, the digit drawn there."""
+"""A hybrid model's latent plane: a point, the qubits that it turns, the digit drawn there."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -9,22 +9,22 @@ from torch import Tensor
 
 from vqvae_lib.bottlenecks import Scaled
 from vqvae_lib.course.widgets import latent_plane
-from vqvae_lib.course.widgets.described import describe_circuit, describe_network, numbers
+from vqvae_lib.course.widgets.descriptions import describe_circuit, describe_network, read_numbers
 from vqvae_lib.course.words import _
 from vqvae_lib.likelihoods import Bernoulli, Binomial, Gaussian
 from vqvae_lib.vqvae import VQVAE
 
 __all__ = ["QuantumPlane"]
 
-# What makes an image of the decoder's numbers, one for each pixel.
+# What turns the decoder's numbers, one for each pixel, into an image.
 MEANS = {Bernoulli: "sigmoid", Binomial: "sigmoid", Gaussian: "none"}
 
 
 class QuantumPlane(latent_plane.Plane):
     """A hybrid model with a two-dimensional code, its circuit and decoder run in the browser.
 
-    Beside the mean image of p(x|z) it shows, behind the circuit, the Bloch vector of each qubit
-    and the features that are measured. The features are exact expectation values, also where the
+    Besides the mean image of p(x|z) it shows the Bloch vector of each qubit after the circuit, and
+    the features that are measured. The features are exact expectation values, also where the
     model's backend draws them.
 
     Parameters
@@ -50,9 +50,9 @@ class QuantumPlane(latent_plane.Plane):
     Raises
     ------
     TypeError
-        If the model is no VQVAE, or has no circuit.
+        If the model is not a VQVAE, or has no circuit.
     ValueError
-        If the model has another latent dimension or labels, its decoder or likelihood is of a
+        If the model has another latent dimension or a condition, its decoder or likelihood is of a
         kind that the figure cannot run, a weight is not finite, the decoder, the codes and the
         image shape do not fit together, or the borders enclose nothing.
     """
@@ -61,9 +61,9 @@ class QuantumPlane(latent_plane.Plane):
 
     circuit: Any = traitlets.Dict(help="The circuit, gate by gate.").tag(sync=True)
     weights: Any = traitlets.List(help="Its angles in radians.").tag(sync=True)
-    feature_scale: Any = traitlets.List(
-        help="By what the features are multiplied for the decoder."
-    ).tag(sync=True)
+    feature_scale: Any = traitlets.List(help="Factors of the features, for the decoder.").tag(
+        sync=True
+    )
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class QuantumPlane(latent_plane.Plane):
         extent: Sequence[float] | None = None,
         **kwargs: Any,
     ):
-        _check(model)
+        _check_model(model)
         circuit = model.quantum_layer.circuit  # a twin's may differ from `model.circuit`
         m = circuit.n_features
         scaled = isinstance(model.bottleneck, Scaled)
@@ -92,15 +92,15 @@ class QuantumPlane(latent_plane.Plane):
             prior=prior,
             extent=extent,
             circuit=describe_circuit(circuit),
-            weights=numbers("model: angles", weights, circuit.weight_shape).tolist(),
-            feature_scale=numbers("model: scale of features", scale, (m,)).tolist(),
+            weights=read_numbers("model: angles", weights, circuit.weight_shape).tolist(),
+            feature_scale=read_numbers("model: scale of features", scale, (m,)).tolist(),
             alt=alt,
             words=_words(),
             **kwargs,
         )
 
 
-def _check(model: VQVAE) -> None:
+def _check_model(model: VQVAE) -> None:
     """Refuse a model that the figure cannot run."""
     if not isinstance(model, VQVAE):
         raise TypeError(f"model: expected a VQVAE, got {type(model).__name__}")
@@ -114,9 +114,9 @@ def _check(model: VQVAE) -> None:
         raise ValueError(f"model: expected one without a condition, got {model.condition}")
     likelihood = model.likelihood
     if type(likelihood) not in MEANS or likelihood.params_per_dimension != 1:
-        known = ", ".join(kind.__name__ for kind in MEANS)
+        kinds = ", ".join(kind.__name__ for kind in MEANS)
         raise ValueError(
-            f"model: expected a likelihood with one number for each pixel ({known}), got "
+            f"model: expected a likelihood with one number for each pixel ({kinds}), got "
             f"{likelihood}"
         )
 
@@ -124,7 +124,7 @@ def _check(model: VQVAE) -> None:
 def _words() -> dict[str, str]:
     return latent_plane._words() | {
         "qubit": _("qubit {number}"),
-        "behind": _("Behind the circuit: each qubit’s Bloch vector, and what is measured."),
+        "behind": _("After the circuit: each qubit’s Bloch vector, and what is measured."),
         "vector": _("Bloch vector ({x}, {y}, {z}) of length {length}; measured: {features}"),
         "inside": _(
             "The shaded ball has the radius |r|, the arrow’s length. Where it is below 1, the "

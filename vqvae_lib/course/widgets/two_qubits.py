@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import traitlets
 
+from vqvae_lib._checks import check_choice, check_count
 from vqvae_lib.course.widgets.base import CourseWidget
 from vqvae_lib.course.words import _
 
@@ -33,12 +34,12 @@ class TwoQubits(CourseWidget):
     Raises
     ------
     ValueError
-        If the angles are not four numbers in range, the entangler is none of the three, or the
-        seed is no whole number from 0 on.
+        If the angles are not four numbers in range, the entangler is unknown, or the seed is
+        negative or not a whole number.
     """
 
     module: ClassVar[str] = "two_qubits"
-    shown: ClassVar[tuple[str, ...]] = ("angles", "entangler")
+    summary: ClassVar[tuple[str, ...]] = ("angles", "entangler")
 
     angles: Any = traitlets.List(
         traitlets.Float(min=-math.pi, max=math.pi),
@@ -66,14 +67,10 @@ class TwoQubits(CourseWidget):
         angles = list(angles)
         if len(angles) != 4 or not all(isinstance(a, Real) and abs(a) <= math.pi for a in angles):
             raise ValueError(f"angles={angles}: expected four numbers from -π to π")
-        if entangler not in ENTANGLERS:
-            raise ValueError(f"entangler={entangler!r}: expected 'none', 'CNOT' or 'CZ'")
-        if not isinstance(seed, int) or seed < 0:
-            raise ValueError(f"seed={seed!r}: expected a whole number from 0 on")
         super().__init__(
             angles=[float(angle) for angle in angles],
-            entangler=entangler,
-            seed=seed,
+            entangler=check_choice("entangler", entangler, ENTANGLERS),
+            seed=check_count("seed", seed, least=0),
             alt=alt,
             words=_words(),
             **kwargs,
@@ -92,7 +89,7 @@ def _words() -> dict[str, str]:
         "none": _("none"),
         "CNOT": _("CNOT"),
         "CZ": _("CZ"),
-        "noneDoes": _("Each qubit goes its own way."),
+        "noneDoes": _("The qubits do not touch."),
         "CNOTDoes": _("CNOT flips qubit 1 where qubit 0 is 1."),
         "CZDoes": _("CZ changes the sign of the amplitude of |11⟩."),
         "presets": _("Examples:"),
@@ -112,5 +109,5 @@ def _words() -> dict[str, str]:
         "correlation": _("correlation: ⟨Z₀Z₁⟩\u00a0−\u00a0⟨Z₀⟩⟨Z₁⟩\u00a0=\u00a0{correlation}"),
         "entropy": _("Entanglement entropy: {entropy}\u00a0bits"),
         "isProduct": _("The state is a product: each qubit has a state of its own."),
-        "isEntangled": _("The state is entangled: it is no product of two single-qubit states."),
+        "isEntangled": _("The state is entangled: it is not a product of two single-qubit states."),
     }

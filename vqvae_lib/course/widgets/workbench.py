@@ -1,7 +1,7 @@
 """A panel that runs Python again: choose settings, press the button, see the cell's result.
 
-It needs a kernel, so it works in JupyterLab. In the built book its place is taken by a line that
-says so; an interactive figure beside it shows what the panel would find.
+It needs a kernel, so it works in JupyterLab. In the built book a line in its place says
+so, and an interactive figure beside it shows what the panel would find.
 """
 
 import html
@@ -47,19 +47,19 @@ class Workbench:
             for name, values in self.choices.items()
         }
         button = ipywidgets.Button(description=_("Run"), icon="play")
-        shown = ipywidgets.Output()
+        output = ipywidgets.Output()
 
         def run(_button: Any) -> None:
             button.disabled = True
-            shown.clear_output(wait=True)
+            output.clear_output(wait=True)
             try:
-                with shown:
+                with output:
                     self.function(**{name: control.value for name, control in controls.items()})
             finally:
                 button.disabled = False
 
         button.on_click(run)
-        return ipywidgets.VBox([*controls.values(), button, shown])
+        return ipywidgets.VBox([*controls.values(), button, output])
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle = dict(self.panel()._repr_mimebundle_(**kwargs))

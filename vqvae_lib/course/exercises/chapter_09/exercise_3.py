@@ -109,7 +109,7 @@ def _solve(
         ),
         (
             "mean-code",
-            model.likelihood.mean(model.decode(weights @ z)),
+            model.likelihood.mean(model.decode((weights @ z)[None])[0]),
             _("You decode the average code. Average the images: the decoder is not linear."),
         ),
         (

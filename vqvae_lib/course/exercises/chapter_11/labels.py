@@ -1,4 +1,4 @@
-"""A few labelled digits, and hidden ones on which an answer is judged.
+"""A few labelled digits of the training writers, and digits of others to judge an answer by.
 
 In each choice the classes have other names, so that a label that was looked up is a wrong one.
 """
@@ -13,11 +13,9 @@ from vqvae_lib.course.exercises.digits import digits_data
 from vqvae_lib.course.exercises.verdicts import Wrong
 from vqvae_lib.course.words import _
 
-N_HIDDEN = 287  # training digits on which accuracy is measured
-
 
 class LabelChoice(NamedTuple):
-    """Labelled digits, unlabelled ones, and hidden ones; class c is named (c + turn) % 10."""
+    """Labelled, unlabelled and hidden digits, where class c is named (c + turn) % 10."""
 
     x: Tensor
     y: Tensor
@@ -28,20 +26,22 @@ class LabelChoice(NamedTuple):
 
 
 def choose_labels(per_class: int, seed: int) -> LabelChoice:
-    """Draw which digits are labelled, and which are hidden."""
+    """Draw which training digits are labelled; the hidden digits are those for validation."""
     from vqvae_lib.applications.labelled import few_labels
 
     data = digits_data()
-    x, y = data.x_train.float(), data.y_train
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    hidden, pool = order[:N_HIDDEN], order[N_HIDDEN:]
-    choice = few_labels(y[pool], per_class, seed=seed)
-    others = torch.ones(len(pool), dtype=torch.bool)
-    others[choice] = False
+    x, y = data.x_train, data.y_train
+    choice = few_labels(y, per_class, seed=seed)
+    is_other = torch.ones(len(x), dtype=torch.bool)
+    is_other[choice] = False
     turn = 1 + seed % 9
-    names = (y + turn) % 10
     return LabelChoice(
-        x[pool[choice]], names[pool[choice]], x[pool[others]], x[hidden], names[hidden], turn
+        x=x[choice],
+        y=(y[choice] + turn) % 10,
+        others=x[is_other],
+        x_hidden=data.x_valid,
+        y_hidden=(data.y_valid + turn) % 10,
+        turn=turn,
     )
 
 

@@ -1,6 +1,6 @@
-"""How networks and circuits are described for the browser, where the scripts run them.
+"""Descriptions of networks and circuits for the browser, where the scripts run them.
 
-`network.js` runs what `describe_network` gives, `simulator.js` what `describe_circuit` gives.
+`network.js` runs what `describe_network` returns, and `simulator.js` what `describe_circuit` does.
 """
 
 import base64
@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vqvae_lib._checks import check_choice
 from vqvae_lib.quantum.circuit import Circuit, Entangle, Operation, Rotate
 
-__all__ = ["ACTIVATIONS", "describe_circuit", "describe_network", "float16", "numbers"]
+__all__ = ["ACTIVATIONS", "describe_circuit", "describe_network", "pack_float16", "read_numbers"]
 
 ACTIVATIONS = {
     nn.GELU: "gelu",
@@ -23,20 +24,20 @@ ACTIVATIONS = {
 }
 
 
-def float16(name: str, values: Tensor) -> str:
+def pack_float16(name: str, values: Tensor) -> str:
     """Pack numbers as little-endian float16 bytes, in base64.
 
     Parameters
     ----------
     name
-        What they are, for the error.
+        What errors call them.
     values
         Real numbers of any shape.
 
     Raises
     ------
     ValueError
-        If one is not finite in float16.
+        If a number is not finite in float16.
     """
     with np.errstate(over="ignore"):
         array = values.detach().cpu().numpy().astype("<f2")
@@ -45,13 +46,13 @@ def float16(name: str, values: Tensor) -> str:
     return base64.b64encode(array.tobytes()).decode()
 
 
-def numbers(name: str, values: Any, shape: tuple[int, ...]) -> Tensor:
-    """Take an array as doubles.
+def read_numbers(name: str, values: Any, shape: tuple[int, ...]) -> Tensor:
+    """Convert an array to doubles, and check its shape.
 
     Parameters
     ----------
     name
-        What it is, for the errors.
+        What errors call it.
     values
         Array or tensor.
     shape
@@ -60,12 +61,12 @@ def numbers(name: str, values: Any, shape: tuple[int, ...]) -> Tensor:
     Returns
     -------
     Tensor
-        Of this shape, on the CPU.
+        float64, of this shape, on the CPU.
 
     Raises
     ------
     ValueError
-        If it has another shape, or a number is not finite.
+        If the shape is another, or a number is not finite.
     """
     array = torch.as_tensor(values, dtype=torch.float64).detach().cpu()
     if array.shape != shape:
@@ -82,61 +83,59 @@ def describe_network(decoder: nn.Module, output_activation: str = "none") -> lis
     ----------
     decoder
         Linear layers, each followed by GELU, ReLU, sigmoid, SiLU, tanh or nothing, in one
-        Sequential or several, one in another.
+        Sequential or in nested ones.
     output_activation
         What follows the last layer, for a decoder that ends in logits: "sigmoid", or "none".
 
     Returns
     -------
     list of dict
-        Of each Linear layer its shape [outputs, inputs], its weights and biases in float16, and
-        the activation behind it.
+        For each Linear layer its shape [outputs, inputs], its weights and biases in float16, and
+        the activation after it.
 
     Raises
     ------
     ValueError
-        If there is no layer or one of another kind, a weight is not finite in float16, or the
-        activation is unknown or follows another.
+        If there are no layers or one of another kind, a weight is not finite in float16, or the
+        activation is unknown or would follow another.
     """
     layers: list[dict[str, Any]] = []
-    for module in _flatten(decoder):
+    for module in _list_parts(decoder):
         if isinstance(module, nn.Linear):
             if module.bias is None:
                 raise ValueError("decoder: expected Linear layers with a bias, got one without")
             layers.append(
                 {
                     "shape": list(module.weight.shape),
-                    "weight": float16("decoder: a weight", module.weight),
-                    "bias": float16("decoder: a weight", module.bias),
+                    "weight": pack_float16("decoder: a weight", module.weight),
+                    "bias": pack_float16("decoder: a weight", module.bias),
                     "activation": "none",
                 }
             )
         elif type(module) in ACTIVATIONS and layers and layers[-1]["activation"] == "none":
             layers[-1]["activation"] = ACTIVATIONS[type(module)]
         else:
-            known = ", ".join(["Linear", *(kind.__name__ for kind in ACTIVATIONS)])
+            kinds = ", ".join(["Linear", *(kind.__name__ for kind in ACTIVATIONS)])
             raise ValueError(
-                f"decoder: cannot run {type(module).__name__} here, expected {known}, each "
-                "activation behind a Linear layer of its own"
+                f"decoder: cannot run {type(module).__name__} here, expected {kinds}, each "
+                "activation after a Linear layer of its own"
             )
     if not layers:
         raise ValueError("decoder: expected at least one Linear layer, got none")
-    _end_in(layers[-1], output_activation)
+    _append_activation(layers[-1], output_activation)
     return layers
 
 
-def _flatten(module: nn.Module) -> list[nn.Module]:
+def _list_parts(module: nn.Module) -> list[nn.Module]:
     """List the modules of nested Sequentials in the order in which they run, shared ones too."""
     if isinstance(module, nn.Sequential):
-        return [part for child in module._modules.values() if child for part in _flatten(child)]
+        return [part for child in module._modules.values() if child for part in _list_parts(child)]
     return [] if isinstance(module, nn.Identity) else [module]
 
 
-def _end_in(layer: dict[str, Any], activation: str) -> None:
-    """Put an activation behind the last layer."""
-    known = ("none", *ACTIVATIONS.values())
-    if activation not in known:
-        raise ValueError(f"output_activation={activation!r}: expected one of {', '.join(known)}")
+def _append_activation(layer: dict[str, Any], activation: str) -> None:
+    """Put an activation after the last layer."""
+    check_choice("output_activation", activation, ("none", *ACTIVATIONS.values()))
     if activation == "none":
         return
     if layer["activation"] != "none":
@@ -147,7 +146,7 @@ def _end_in(layer: dict[str, Any], activation: str) -> None:
 
 
 def describe_circuit(circuit: Circuit) -> dict[str, Any]:
-    """Describe a circuit by what happens to its qubits, one step after the other.
+    """Describe a circuit by what happens to its qubits, step by step.
 
     Returns
     -------
