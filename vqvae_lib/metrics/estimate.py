@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from vqvae_lib._checks import check_tensor
@@ -52,7 +53,8 @@ class Estimate(NamedTuple):
         >>> Estimate.of(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))  # variance 2.5, N = 5
         Estimate(mean=3.0, standard_error=0.7071067811865476)
         """
-        values = check_tensor("values", values, ("N",), least=2, finite=True).detach().double()
+        values = check_tensor("values", values, ("N",), least=2, finite=True)
+        values = values.detach().to(torch.float64)
         return cls(values.mean().item(), values.std().item() / len(values) ** 0.5)
 
     def __str__(self) -> str:
