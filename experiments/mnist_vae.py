@@ -112,6 +112,23 @@ def weights_of(name: str) -> Path:
     return RUNS / f"{name}.weights.safetensors"
 
 
+class Clock:
+    """Keep the seconds of a run in a file, those before it was stopped included.
+
+    Called before each epoch; its repr, by which `fit` knows it, is the same when a run is resumed.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.start = time.perf_counter() - (float(file.read_text()) if file.exists() else 0.0)
+
+    def __call__(self, _epoch: int) -> None:
+        self.file.write_text(str(time.perf_counter() - self.start))
+
+    def __repr__(self) -> str:
+        return "Clock()"
+
+
 def train(name: str, run: Run, x_train: Tensor) -> tuple[vq.VAE, dict[str, Any]]:
     """Train, or take up training, and keep the weights."""
     model = build(run, x_train)
@@ -120,25 +137,18 @@ def train(name: str, run: Run, x_train: Tensor) -> tuple[vq.VAE, dict[str, Any]]
         if not start.exists():
             raise FileNotFoundError(f"{name} starts from {run.start}: run that first")
         model.load_state_dict(load_file(start))
-    clock = RUNS / f"{name}.seconds"
-    before = float(clock.read_text()) if clock.exists() else 0.0
-    started = time.perf_counter()
-
-    def keep_time(_epoch: int) -> None:
-        clock.write_text(str(before + time.perf_counter() - started))
-
+    clock = Clock(RUNS / f"{name}.seconds")
     history = vq.fit(
         model, x_train, epochs=run.epochs, batch_size=run.batch_size, lr=run.lr, seed=run.seed,
-        schedule=vq.cosine(run.epochs), transform=binarised, before_epoch=keep_time,
+        schedule=vq.cosine(run.epochs), transform=binarised, before_epoch=clock,
         checkpoint=RUNS / f"{name}.safetensors", progress=True,
     )  # fmt: skip
-    keep_time(run.epochs)
+    clock(run.epochs)
     save_file(model.state_dict(), weights_of(name))
-    found = {
-        "training_seconds": round(float(clock.read_text())),
+    return model, {
+        "training_seconds": round(float(clock.file.read_text())),
         "training_bound": round(-history.train["loss"][-1], 2),
     }
-    return model, found
 
 
 def evaluate(model: vq.VAE, x_test: Tensor) -> dict[str, Any]:
@@ -175,15 +185,15 @@ def study(
     data = vq.load_mnist()
     for name in only or table:
         run = table[name]
-        model, found = train(name, run, all_training_images(data))
-        found |= evaluate(model, data.x_test)
-        print(name, found)
+        model, numbers = train(name, run, all_training_images(data))
+        numbers |= evaluate(model, data.x_test)
+        print(name, numbers)
         # Read anew: another process may have written meanwhile.
         try:
             before = load_result(result)
         except FileNotFoundError:
             before = {"runs": {}, "gallery": {}}
-        finished = before["runs"] | {name: asdict(run) | found}
+        finished = before["runs"] | {name: asdict(run) | numbers}
         path = save_result(
             result, script=script,
             settings={
