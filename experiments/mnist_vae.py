@@ -123,6 +123,7 @@ class Clock:
         self.start = time.perf_counter() - (float(file.read_text()) if file.exists() else 0.0)
 
     def __call__(self, _epoch: int) -> None:
+        """Write the seconds so far."""
         self.file.write_text(str(time.perf_counter() - self.start))
 
     def __repr__(self) -> str:
