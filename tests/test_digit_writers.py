@@ -100,6 +100,12 @@ def test_an_alignment_finds_missing_fields_and_slips():
     assert align_labels(labels) == {"starts": [0, 130, 257], "missing": 3, "slips": [200]}
 
 
+def test_a_slip_is_cheaper_than_ten_missing_fields():
+    labels = np.tile(np.arange(10), 26)  # two forms whose fields repeat every ten
+    labels[173] = 5  # two fields missing before it and eight after it would explain it too
+    assert align_labels(labels) == {"starts": [0, 130], "missing": 0, "slips": [173]}
+
+
 def test_the_end_of_the_alternation_is_seen():
     gap = torch.full((4000,), 1000)
     gap[1:3000:2] = torch.where(torch.arange(1500) % 5 == 0, 10, 1000)
