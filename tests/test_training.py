@@ -111,11 +111,12 @@ class Seen(nn.Module):
     def __init__(self):
         super().__init__()
         self.w = nn.Parameter(torch.zeros(()))
-        self.batches, self.modes = [], []
+        self.batches, self.modes, self.gradients = [], [], []
 
     def loss(self, x, *, generator=None):
         self.batches.append(x[:, 0].int().tolist())
         self.modes.append(self.training)
+        self.gradients.append(torch.is_grad_enabled())
         return {"loss": self.w * x.sum()}
 
 
@@ -145,6 +146,7 @@ def test_modes_are_training_then_evaluation_and_put_back():
     network.frozen = nn.Dropout().eval()
     fit(network, torch.ones(4, 1), epochs=1, batch_size=2, x_valid=torch.ones(2, 1))
     assert network.modes == [True, True, False]
+    assert network.gradients == [True, True, False]
     assert network.training
     assert not network.frozen.training
     network.eval()
@@ -607,15 +609,16 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     assert fit(model(), x(), epochs=2, checkpoint=checkpoint).epochs == 2
 
 
-def test_a_failed_write_leaves_the_former_checkpoint(tmp_path, monkeypatch):
+@pytest.mark.parametrize("function", ["os.fsync", "os.replace"])
+def test_a_failed_write_leaves_the_former_checkpoint(function, tmp_path, monkeypatch):
     checkpoint = tmp_path / "run"
     fit(model(), x(), epochs=1, checkpoint=checkpoint)
     before = checkpoint.read_bytes()
 
-    def full(_):
+    def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr(function, full)
     with pytest.raises(OSError, match="no space left"):
         fit(model(), x(), epochs=2, checkpoint=checkpoint)
     assert checkpoint.read_bytes() == before
@@ -808,6 +811,14 @@ def scale(factor, *, offset=0.0):
     return lambda x, g: factor * x + offset
 
 
+def shift(offset):
+    def shifted(x, g, *, by=0):
+        return x + by
+
+    shifted.__kwdefaults__ = {"by": offset}
+    return shifted
+
+
 def recorder(records):
     return lambda epoch: records.append(epoch)
 
@@ -834,6 +845,7 @@ EQUAL = {
     "closed-over function": (scale(doubled), scale(doubled)),
     "closed-over array": (scale(torch.ones(3)), scale(torch.ones(3))),
     "closed-over list": (recorder([]), recorder([0, 1, 2])),
+    "closed-over weight": (scale(nn.Parameter(torch.ones(1))), scale(nn.Parameter(torch.zeros(1)))),
     "object without repr": (Scale(2.0), Scale(2.0)),
     "object with repr": (PrintedScale(2.0), PrintedScale(2.0)),
     "partial": (functools.partial(doubled, factor=3), functools.partial(doubled, factor=3)),
@@ -849,7 +861,7 @@ DIFFERENT = {
     "attribute": (lambda x, g: x.sin(), lambda x, g: x.cos()),
     "closure": (scale(2.0), scale(3.0)),
     "type of a number": (scale(2.0), scale(2)),
-    "keyword default": (scale(2.0), scale(2.0, offset=1.0)),
+    "keyword default": (shift(1), shift(2)),
     "closed-over function": (scale(scale(1)), scale(scale(2))),
     "closed-over tensor": (scale(torch.ones(3)), scale(torch.zeros(3))),
     "closed-over array": (scale(np.ones(3)), scale(np.ones(3, dtype=np.float32))),
