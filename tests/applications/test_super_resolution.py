@@ -15,7 +15,8 @@ from vqvae_lib.applications.super_resolution import (
     super_resolve,
 )
 
-A = torch.tensor([[0.5, 0.5, 0, 0, 0, 0], [0, 0, 0.5, 0.5, 0, 0], [0, 0, 0, 0, 0.5, 0.5]]).double()
+# Overlapping averages, so that A Aᵀ is not diagonal.
+A = torch.tensor([[0.5, 0.5, 0, 0, 0, 0], [0, 0.5, 0.5, 0, 0, 0], [0, 0, 0, 1, 0.5, 0.5]]).double()
 
 
 def seen():
