@@ -231,7 +231,7 @@ def vae_step(n: int, B: int, bottleneck: torch.nn.Module) -> Callable[[], None]:
 
 def vae_share(n: int, B: int) -> dict[str, float]:
     """Milliseconds of a whole training step, and what part of it goes when the circuit goes."""
-    layer = vq.QuantumLayer(Circuit(n), generator=torch.Generator().manual_seed(0))
+    layer = vq.QuantumLayer(Circuit(n), init="random", generator=torch.Generator().manual_seed(0))
     whole, without = vae_step(n, B, layer), vae_step(n, B, torch.nn.Identity())
     pairs = [(seconds(whole), seconds(without)) for _ in range(110)][10:]
     share = 1 - statistics.median(b / a for a, b in pairs)

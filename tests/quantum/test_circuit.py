@@ -218,3 +218,10 @@ def test_operations_know_their_gates_and_angles():
     assert Circuit(2, embedding="RY").operations("encoder")[0] == Embed(("RY",), 1.0)
     assert spell(Circuit(2, entangler="none").operations()) == ["E", "R0", "R1", "R2"]
     assert spell(Circuit(1).operations()) == ["E", "R0", "R1", "R2"]
+
+
+def test_an_entangling_layer_refuses_what_is_no_two_qubit_gate():
+    with pytest.raises(ValueError, match=r"pairs holds \(2, 2\): expected two different qubits"):
+        Entangle(((0, 1), (2, 2)))
+    with pytest.raises(ValueError, match="gate='CY': expected one of 'CNOT', 'CZ'"):
+        Entangle(((0, 1),), "CY")

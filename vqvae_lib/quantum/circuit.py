@@ -215,7 +215,7 @@ class Circuit:
                 f"coordinates: expected latent_dim={circuit.latent_dim}, got {latent_dim}"
             )
         if "mirror" not in options:
-            circuit = replace(circuit, mirror=not circuit._why_not_mirrored)
+            circuit = replace(circuit, mirror=not circuit._mirror_obstacle)
         return circuit
 
     @classmethod
@@ -255,10 +255,10 @@ class Circuit:
         }
         for name, value in settings.items():
             object.__setattr__(self, name, value)  # NumPy's numbers have become Python's
-        self._check_together()
+        self._check_sense()
 
-    def _check_together(self) -> None:
-        """Refuse settings that exclude each other."""
+    def _check_sense(self) -> None:
+        """Refuse settings with which the circuit would make no sense."""
         if self.angle_scale == 0:
             raise ValueError(
                 "angle_scale=0.0 turns every coordinate into the angle 0: expected another number"
@@ -278,11 +278,11 @@ class Circuit:
                 "reupload=True repeats the quantum encoder before each layer of the quantum "
                 "space, and space_layers=0: expected at least 1"
             )
-        if self.mirror and self._why_not_mirrored:
-            raise ValueError(f"mirror=True does not fit: {self._why_not_mirrored}")
+        if self.mirror and self._mirror_obstacle:
+            raise ValueError(f"mirror=True does not fit: {self._mirror_obstacle}")
 
     @property
-    def _why_not_mirrored(self) -> str:
+    def _mirror_obstacle(self) -> str:
         """Reason why the entangling layers cannot cancel in pairs; empty if they can."""
         if self.reupload:
             return (
@@ -337,32 +337,38 @@ class Circuit:
     def _operations(self) -> list[tuple[Part, Operation]]:
         """All operations with the part they belong to: the skeleton, its slots filled."""
         skeleton = list(self._skeleton())
-        layers = iter(self._entangling_layers([x for _, x in skeleton if isinstance(x, _Slot)]))
-        filled = [(part, next(layers) if isinstance(x, _Slot) else x) for part, x in skeleton]
-        # An entangling layer without a gate ("none", or a single qubit) is no operation.
-        return [(part, x) for part, x in filled if not isinstance(x, Entangle) or x.pairs]
+        layers = iter(self._fill([item for _, item in skeleton if isinstance(item, _Slot)]))
+        operations: list[tuple[Part, Operation]] = []
+        for part, item in skeleton:
+            operation = next(layers) if isinstance(item, _Slot) else item
+            # An entangling layer without gates ("none", or a single qubit) leaves no operation.
+            if not isinstance(operation, Entangle) or operation.pairs:
+                operations.append((part, operation))
+        return operations
 
     def _skeleton(self) -> Iterator[tuple[Part, Embed | Rotate | _Slot]]:
         """Everything in the order in which it acts, with slots for the entangling layers."""
         encoder: list[Embed | _Slot] = [self._embed, *[_Slot(reach=1)] * self.encoder_layers]
-        yield from (("encoder", x) for x in encoder)
+        yield from (("encoder", item) for item in encoder)
         layers, n, _ = self.weight_shape
         for row in range(layers):
             rotation, slot = Rotate(row), _Slot(reach=row % max(n - 1, 1) + 1)
             if row < self.space_layers:
                 if self.reupload and row > 0:
-                    yield from (("space", x) for x in encoder)
+                    yield from (("space", item) for item in encoder)
                 yield "space", rotation
                 yield "space", slot
             else:
                 yield "decoder", slot
                 yield "decoder", rotation
 
-    def _entangling_layers(self, slots: list[_Slot]) -> list[Entangle]:
-        """Fill the slots; mirrored, the second half undoes the first from its end."""
-        built = slots[: len(slots) // 2] if self.mirror else slots
-        layers = [Entangle(self._pairs(i, slot), self.gate) for i, slot in enumerate(built)]
-        return layers + [layer.inverse() for layer in reversed(layers)] if self.mirror else layers
+    def _fill(self, slots: list[_Slot]) -> list[Entangle]:
+        """Put an entangling layer in each slot; mirrored, the second half undoes the first."""
+        own = slots[: len(slots) // 2] if self.mirror else slots
+        layers = [Entangle(self._pairs(i, slot), self.gate) for i, slot in enumerate(own)]
+        if self.mirror:
+            layers += [layer.inverse() for layer in reversed(layers)]
+        return layers
 
     def _pairs(self, i: int, slot: _Slot) -> tuple[tuple[int, int], ...]:
         """Control and target of each gate in the i-th entangling layer."""
