@@ -265,7 +265,7 @@ def test_wrong_compressors_are_recognised(answer, kind):
     [
         (lambda V: V.T, "conjugate it"),
         (lambda V: V, "This is the inverse"),
-        (lambda V: V.conj(), "Eigenvectors are columns"),
+        (lambda V: V.conj(), "eigenvectors are columns"),
     ],
     ids=["conjugate", "inverse", "columns"],
 )
@@ -274,7 +274,7 @@ def test_two_mistakes_of_a_compressor_are_named_together(turned, hint):
     assert "ascending order" in up.message
     assert hint in up.message
     down = check.ex_06_3(lambda s, k: turned(eigenvectors(s).flip(1)))
-    assert "Clean trash" in down.message
+    assert "The trash is clean" in down.message
     assert hint in down.message
 
 

@@ -62,7 +62,9 @@ def test_eigenvalues_and_vectors_are_those_of_the_mean_state():
     values = np.array(state["eigenvalues"])
     np.testing.assert_allclose(values, np.linalg.eigvalsh(rho())[::-1], rtol=1e-8, atol=1e-12)
     assert (np.diff(values) <= 0).all()
-    assert values[-4:].tolist() == [0, 0, 0, 0]  # pixels that no digit has
+    blank = int((STATES == 0).all(0).sum())  # pixels that no digit has
+    assert blank >= 3
+    assert values[-blank:].tolist() == [0] * blank
     vectors = unpacked(state["eigenvectors"])
     np.testing.assert_allclose(vectors @ vectors.T, np.eye(64), atol=2e-3)
     np.testing.assert_allclose(vectors @ rho() @ vectors.T, np.diag(values), atol=1e-3)

@@ -160,7 +160,7 @@ def test_drawn_weights_follow_the_seed_and_lie_on_the_sliders():
         (None, {"feature": -1}, "feature=-1: expected a whole number from 0 to 1"),
         (None, {"feature": True}, "feature=True: expected a whole number"),
         (
-            {"wide": Circuit(4), "narrow": Circuit(1)},
+            {"wide": Circuit(4), "narrow": Circuit(1, embedding="RY")},
             {"coordinate": 1},
             "coordinate=1: expected a whole number from 0 to 0",
         ),

@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from vqvae_lib.course.notebooks import execute, find, main, normalise
+from vqvae_lib.course.notebooks import execute, find_notebooks, main, normalise
 from vqvae_lib.course.results import load_result
 
 
@@ -99,10 +99,10 @@ def test_find_by_number(tmp_path):
     for name in ("01_a.ipynb", "02_b.ipynb", "solutions/01_a.ipynb", ".ipynb_checkpoints/01.ipynb"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert len(find([], root=tmp_path)) == 3
-    assert [p.name for p in find(["1"], root=tmp_path)] == ["01_a.ipynb", "01_a.ipynb"]
+    assert len(find_notebooks([], root=tmp_path)) == 3
+    assert [p.name for p in find_notebooks(["1"], root=tmp_path)] == ["01_a.ipynb", "01_a.ipynb"]
     with pytest.raises(FileNotFoundError, match="07"):
-        find(["07"], root=tmp_path)
+        find_notebooks(["07"], root=tmp_path)
 
 
 def test_a_number_without_notebook_is_one_sentence(tmp_path, monkeypatch, capsys):

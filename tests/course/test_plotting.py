@@ -111,7 +111,7 @@ def test_first_colours_differ_in_greyscale():
 
 def test_grid_holds_every_pixel_as_it_is():
     images = np.arange(24.0).reshape(3, 2, 4) / 23
-    mosaic, (tops, lefts) = plotting._mosaic(images, 2, (0.0, 1.0))
+    mosaic, (tops, lefts) = plotting._make_mosaic(images, 2, (0.0, 1.0))
     for index, image in enumerate(images):
         top, left = tops[index // 2], lefts[index % 2]
         tile = mosaic[top : top + 2, left : left + 4]

@@ -1,9 +1,9 @@
 r"""Derivations that run: a chain of steps, each verified by a second route.
 
-A step is a formula and a *value*, computed by its own code: a SymPy expression, a number, an
+A step is a formula and its *value*, computed by code of its own: a SymPy expression, a number, an
 array, or a Monte Carlo estimate. `derive` compares the value of each step with that of the step
-before it. Where they disagree it raises, naming the step and both values; where all agree it gives
-an aligned derivation to show, in the book and in JupyterLab alike.
+before it. If two disagree it raises an error that names the step and both values; if all agree it
+returns an aligned derivation, which shows itself in the book and in JupyterLab alike.
 
 >>> import sympy as sp
 >>> a, b = sp.symbols("a b", real=True)
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 RTOL = 1e-9
-# A Monte Carlo value must lie within this many standard errors: a false alarm in 16,000.
+# A Monte Carlo value must lie within this many standard errors: one false alarm in 16,000.
 STANDARD_ERRORS = 4.0
 RANDOM_POINTS = 50
 
@@ -53,7 +53,7 @@ class DerivationError(AssertionError):
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a derivation; made by `start`, `equals`, `at_most` and `at_least`."""
+    """One line of a derivation, as `start`, `equals`, `at_most` and `at_least` return it."""
 
     tex: str
     value: Any
@@ -75,11 +75,11 @@ def equals(tex: str, value: Any, *, because: str, rtol: float = RTOL) -> Step:
     tex : str
         The formula, in LaTeX, without the relation sign.
     value : SymPy expression, number, array or Estimate
-        Its value, computed by a route of its own.
+        Its value, computed independently of the step before it.
     because : str
-        Why it follows; may hold inline mathematics between dollar signs.
+        Why it follows; may contain inline mathematics between dollar signs.
     rtol : float
-        Allowed difference, relative to the largest entry of the two values.
+        Tolerance, relative to the largest entry of the two values.
     """
     return Step(tex, value, "=", because, rtol)
 
@@ -121,30 +121,30 @@ class Derivation:
         cell = "padding:.35em .6em .35em 0;vertical-align:middle;text-align:left"
         lhs = f'<td class="vq-lhs" style="{cell};text-align:right">'
         first, *rest = self.steps
-        left = f"{lhs}{_inline(first.tex)}</td>"
+        left = f"{lhs}{_typeset(first.tex)}</td>"
         for step, route in zip(rest, self.routes, strict=True):
-            checked = _("checked {route}").format(route=route)
+            note = _("checked {route}").format(route=route)
             yield (
                 f'<tr class="vq-step" style="background:none">{left}'
-                f'<td class="vq-rhs" style="{cell}">{_inline(f"{step.relation} {step.tex}")}</td>'
-                f'<td class="vq-reason" style="{cell}">{_text(step.because)} '
-                f'<small class="vq-checked">✓ {html.escape(checked)}</small></td></tr>'
+                f'<td class="vq-rhs" style="{cell}">{_typeset(f"{step.relation} {step.tex}")}</td>'
+                f'<td class="vq-reason" style="{cell}">{_escape(step.because)} '
+                f'<small class="vq-checked">✓ {html.escape(note)}</small></td></tr>'
             )
             left = f"{lhs}</td>"
 
 
 def derive(label: str, *steps: Step) -> Derivation:
-    """Verify a chain of steps and give the derivation to show.
+    """Verify a chain of steps, and return the derivation to show.
 
     Parameters
     ----------
     label : str
-        The equation that the chain proves, `eq-…`.
+        Label of the equation that the chain proves, `eq-…`.
     *steps : Step
         `start(…)`, then at least one of `equals`, `at_most`, `at_least`. Each is compared with
         the step before it: SymPy expressions symbolically (at random points where SymPy cannot
-        decide), numbers and arrays to `rtol`, estimates within four standard errors. That each
-        value is computed by a route of its own is the author's duty; nothing here can see it.
+        decide), numbers and arrays to `rtol`, estimates within four standard errors. That the
+        values are computed independently is the author's duty; nothing here can see it.
 
     Returns
     -------
@@ -163,9 +163,9 @@ def derive(label: str, *steps: Step) -> Derivation:
     if len(steps) < 2 or steps[0].relation or not all(step.relation for step in steps[1:]):
         raise ValueError(f"{label}: expected start(…) and then at least one further step")
     routes = []
-    for number, (before, step) in enumerate(pairwise(steps), start=1):
+    for number, (previous, step) in enumerate(pairwise(steps), start=1):
         try:
-            routes.append(_compare(before.value, step.value, step.relation, step.rtol))
+            routes.append(_compare(previous.value, step.value, step.relation, step.rtol))
         except _Disagreement as disagreement:
             raise DerivationError(
                 _(
@@ -175,11 +175,11 @@ def derive(label: str, *steps: Step) -> Derivation:
                 ).format(
                     label=label,
                     number=number,
-                    before=before.tex,
+                    before=previous.tex,
                     relation=step.relation,
                     after=step.tex,
                     because=step.because or "–",
-                    left=_show(before.value),
+                    left=_show(previous.value),
                     right=_show(step.value),
                     detail=disagreement,
                 )
@@ -189,21 +189,21 @@ def derive(label: str, *steps: Step) -> Derivation:
 
 @dataclass(frozen=True, repr=False)
 class Verification:
-    """An equation found true by an independent route; shows itself as one line."""
+    """An equation that an independent route confirms; shows itself as one line."""
 
     label: str
     route: str
-    how: str
+    kind: str
 
     def __repr__(self) -> str:
         return _("{label} holds: {route} ({how})").format(
-            label=self.label, route=self.route, how=self.how
+            label=self.label, route=self.route, how=self.kind
         )
 
     def _repr_html_(self) -> str:
         return (
             f'<div class="vq-derivation vq-verified" data-vq-proves="{self.label}">'
-            f"✓ {_text(repr(self))}</div>"
+            f"✓ {_escape(repr(self))}</div>"
         )
 
 
@@ -221,9 +221,9 @@ def verify(
     Parameters
     ----------
     label : str
-        The equation, `eq-…`.
+        Label of the equation, `eq-…`.
     claimed, independent : SymPy expression, number, array or Estimate
-        What the equation says, and what the other route gives.
+        The equation's value, and that of the other route.
     route : str
         The other route in words, such as `"quadrature"`.
     relation : {"=", "\\le", "\\ge"}
@@ -250,11 +250,11 @@ def verify(
 
 
 class _Disagreement(Exception):
-    """How two values differ."""
+    """Two values differ; the message says how."""
 
 
 def _compare(left: Any, right: Any, relation: str, rtol: float) -> str:
-    """Compare two values and say by which kind of check; raise `_Disagreement` if they differ."""
+    """Compare two values, and name the kind of check; raise `_Disagreement` if they differ."""
     if _is_symbolic(left) and _is_symbolic(right):
         return _compare_symbolic(left, right, relation, rtol)
     for value in (left, right):
@@ -287,9 +287,9 @@ def _compare_symbolic(left: Any, right: Any, relation: str, rtol: float) -> str:
     symbols = sorted(left.free_symbols | right.free_symbols, key=str)
     for _point in range(RANDOM_POINTS):
         values = {symbol: _draw(symbol, rng) for symbol in symbols}
-        here, there = (_array(sympy.sympify(side).subs(values).evalf(30)) for side in (left, right))
+        a, b = (_array(sympy.sympify(side).subs(values).evalf(30)) for side in (left, right))
         try:
-            _compare_numeric(here, there, relation, rtol)
+            _compare_numeric(a, b, relation, rtol)
         except _Disagreement as disagreement:
             where = ", ".join(f"{symbol} = {value}" for symbol, value in values.items())
             raise _Disagreement(f"{disagreement} at {where}" if where else disagreement) from None
@@ -300,8 +300,8 @@ def _vanishes(expression: Any) -> bool:
     """Whether SymPy can show that `expression` is zero."""
     import sympy
 
-    # Trigonometric and hyperbolic functions as exponentials, over one denominator: decides most
-    # cases in a hundredth of the time that `simplify` takes.
+    # Rewriting functions as exponentials over one denominator decides most cases in a hundredth of
+    # the time that `simplify` takes.
     numerator, _denominator = sympy.fraction(
         sympy.together(sympy.expand(expression.rewrite(sympy.exp)))
     )
@@ -309,7 +309,7 @@ def _vanishes(expression: Any) -> bool:
 
 
 def _draw(symbol: Any, rng: np.random.Generator) -> Any:
-    """Draw a value that honours what SymPy assumes about `symbol`."""
+    """Draw a value that satisfies what SymPy assumes about `symbol`."""
     if symbol.is_integer:
         return int(rng.integers(1 if symbol.is_positive else -5, 6))
     low = 0.1 if symbol.is_positive else 0.0 if symbol.is_nonnegative else -3.0
@@ -318,12 +318,12 @@ def _draw(symbol: Any, rng: np.random.Generator) -> Any:
 
 
 def _compare_estimates(left: Estimate, right: Estimate, relation: str) -> str:
-    allowed = STANDARD_ERRORS * math.hypot(left.standard_error, right.standard_error)
+    tolerance = STANDARD_ERRORS * math.hypot(left.standard_error, right.standard_error)
     difference = left.mean - right.mean
-    if not _relation_holds(difference, allowed, relation):
+    if not _relation_holds(difference, tolerance, relation):
         raise _Disagreement(
-            _("they differ by {difference:.3g}, and {allowed:.3g} is allowed").format(
-                difference=difference, allowed=allowed
+            _("they differ by {difference:.3g}, but at most {allowed:.3g} is allowed").format(
+                difference=difference, allowed=tolerance
             )
         )
     return _("by Monte Carlo within {n:g} standard errors").format(n=STANDARD_ERRORS)
@@ -340,7 +340,7 @@ def _compare_numeric(left: np.ndarray, right: np.ndarray, relation: str, rtol: f
         raise _Disagreement(_("a value is not finite"))
     scale = max(float(np.abs(left).max(initial=0)), float(np.abs(right).max(initial=0)), 1e-300)
     difference = np.asarray(left - right)
-    # The entry that comes nearest to breaking the relation.
+    # The entry that comes closest to breaking the relation.
     worst = {
         "=": difference.flat[np.abs(difference).argmax()],
         r"\le": difference.max(),
@@ -348,19 +348,19 @@ def _compare_numeric(left: np.ndarray, right: np.ndarray, relation: str, rtol: f
     }[relation]
     if not _relation_holds(float(worst), rtol * scale, relation):
         raise _Disagreement(
-            _("they differ by {difference:.3g}, and {allowed:.3g} is allowed").format(
+            _("they differ by {difference:.3g}, but at most {allowed:.3g} is allowed").format(
                 difference=float(worst), allowed=rtol * scale
             )
         )
     return _("numerically to {rtol:.0e}").format(rtol=rtol)
 
 
-def _relation_holds(difference: float, allowed: float, relation: str) -> bool:
-    """Whether left − right = `difference` agrees with the relation, up to `allowed`."""
+def _relation_holds(difference: float, tolerance: float, relation: str) -> bool:
+    """Whether left − right = `difference` agrees with the relation, up to a tolerance."""
     return {
-        "=": abs(difference) <= allowed,
-        r"\le": difference <= allowed,
-        r"\ge": difference >= -allowed,
+        "=": abs(difference) <= tolerance,
+        r"\le": difference <= tolerance,
+        r"\ge": difference >= -tolerance,
     }[relation]
 
 
@@ -375,7 +375,7 @@ def _estimate(value: Any) -> Estimate:
 
 
 def _array(value: Any) -> np.ndarray:
-    """Any value as a float64 array; torch tensors may carry a gradient."""
+    """Convert any value to a float64 array; torch tensors may carry a gradient."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
     elif _is_symbolic(value):
@@ -390,16 +390,16 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _show(value: Any) -> str:
-    """Show a value in one line, long arrays shortened."""
+    """Write a value on one line, with long arrays shortened."""
     if _is_symbolic(value) or isinstance(value, Estimate):
         return str(value)
     return np.array2string(_array(value), threshold=8, precision=10).replace("\n", " ")
 
 
-def _inline(tex: str) -> str:
+def _typeset(tex: str) -> str:
     return rf"\(\displaystyle {html.escape(tex)}\)"
 
 
-def _text(text: str) -> str:
+def _escape(text: str) -> str:
     r"""Escape, and turn ``$…$`` into ``\(…\)``, which the book and JupyterLab both typeset."""
     return re.sub(r"\$([^$]+)\$", r"\\(\1\\)", html.escape(text))

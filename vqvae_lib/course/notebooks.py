@@ -1,9 +1,9 @@
-"""The notebooks as source: execute them, and bring them to one normal form.
+"""Notebooks as source code: execute them, and bring them into one normal form.
 
 `python -m vqvae_lib.course.notebooks` executes every notebook below `chapters/` (or those whose
-names start with the given numbers) and writes it back normalised: what nbval compares stays (text
-and HTML), what changes from run to run or is drawn anew when the book is built goes (images, widget
-views, embedded state, standard error, execution metadata). The header's run time and memory are
+names start with the given numbers) and writes it back normalised. What nbval compares stays, text
+and HTML; what changes from run to run or is drawn again for the book goes: images, widget views,
+embedded state, standard error, execution metadata. The run time and memory in the header are
 measured here.
 """
 
@@ -23,8 +23,8 @@ __all__ = ["execute", "main", "normalise"]
 
 CHAPTERS = Path("chapters")
 TEXT_OUTPUTS = ("text/plain", "text/html")
-# What changes with the machine or fills kilobytes: pictures and trained weights. The same rules
-# stand in tests/nbval.cfg, where nbval applies them to both sides.
+# Whatever changes with the machine or fills kilobytes: pictures and trained weights. The same rules
+# are in tests/nbval.cfg, where nbval applies them to both sides.
 MASKS = [
     (re.compile(r'src="data:image/[^"]*"'), 'src=""'),
     (re.compile(r'data-vq-state="[^"]*"'), 'data-vq-state=""'),
@@ -35,43 +35,45 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Give the normal form of an executed notebook.
+    """Return the normal form of an executed notebook.
 
     Parameters
     ----------
     notebook : NotebookNode
-        Is not changed.
+        The executed notebook, which stays as it is.
 
     Returns
     -------
     NotebookNode
         Text and HTML outputs only, pictures and state masked, consecutive standard output joined,
-        cells counted from 1, readable ids, and no metadata but the kernel's name, tags, captions
-        and the project's own. Normalising twice is the same as once.
+        cells counted from 1, readable ids, and no metadata except the kernel's name, tags, captions
+        and the project's own. Normalising twice has the same result as normalising once.
     """
     notebook = copy.deepcopy(notebook)
-    own = notebook.metadata.get("vqvae")
+    project_metadata = notebook.metadata.get("vqvae")
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": KERNEL, "language_info": {"name": "python"}}
-        | ({"vqvae": own} if own else {})
+        | ({"vqvae": project_metadata} if project_metadata else {})
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    taken: set[str] = set()
+    ids: set[str] = set()
     count = 0
     for cell in notebook.cells:
         cell.source = "\n".join(line.rstrip() for line in cell.source.strip("\n").split("\n"))
-        kept = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb", "vqvae") and v}
-        cell.metadata = nbformat.from_dict(kept)
-        cell.id = _readable_id(cell, taken)
+        metadata = {
+            k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb", "vqvae") and v
+        }
+        cell.metadata = nbformat.from_dict(metadata)
+        cell.id = _make_readable_id(cell, ids)
         if cell.cell_type == "code":
-            cell.outputs = _normal_outputs(cell.outputs)
+            cell.outputs = _normalise_outputs(cell.outputs)
             if cell.execution_count is not None:
                 count += 1
                 cell.execution_count = count
     return notebook
 
 
-def _normal_outputs(outputs: list[Any]) -> list[Any]:
+def _normalise_outputs(outputs: list[Any]) -> list[Any]:
     normal: list[Any] = []
     for output in outputs:
         if output.output_type == "stream":
@@ -97,17 +99,17 @@ def _mask(text: str) -> str:
     return text
 
 
-def _readable_id(cell: Any, taken: set[str]) -> str:
-    """Keep an id that somebody chose; make one from the first words in place of a random one."""
+def _make_readable_id(cell: Any, ids: set[str]) -> str:
+    """Keep an id that somebody chose; replace a random one by the cell's first words."""
     name = cell.get("id", "")
     if not name or RANDOM_ID.fullmatch(name):
         words = re.findall(r"[a-z0-9]+", cell.source.lower())[:5]
         name = "-".join(words)[:48] or "empty"
     unique, n = name, 1
-    while unique in taken:
+    while unique in ids:
         n += 1
         unique = f"{name}-{n}"
-    taken.add(unique)
+    ids.add(unique)
     return unique
 
 
@@ -117,14 +119,14 @@ def execute(path: Path) -> nbformat.NotebookNode:
     Parameters
     ----------
     path : Path
-        The notebook; it is read, not written.
+        The notebook, which is read but not written.
 
     Returns
     -------
     NotebookNode
         With outputs, and `metadata.vqvae` holding `seconds` (rounded up to 5 s) and `memory_gb`
-        (peak resident memory of the kernel, to 0.1 GB). Measurements close to those already there
-        leave them as they are, so that the header does not change with every run.
+        (peak resident memory of the kernel, to 0.1 GB). They change only if the measurement differs
+        clearly, so that the header does not change with every run.
 
     Raises
     ------
@@ -137,29 +139,31 @@ def execute(path: Path) -> nbformat.NotebookNode:
     client = NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
     )
-    started = time.perf_counter()
+    start = time.perf_counter()
     with _Memory(client) as memory:
         client.execute(env=dict(os.environ, VQVAE_PROGRESS="0"))
-    seconds, peak = time.perf_counter() - started, memory.peak / 1e9
+    seconds, peak = time.perf_counter() - start, memory.peak / 1e9
 
-    known = notebook.metadata.get("vqvae", {})
-    if not 0.6 * known.get("seconds", 0) - 5 <= seconds <= known.get("seconds", 0):
-        known["seconds"] = 5 * math.ceil(seconds / 5)
-    if abs(peak - known.get("memory_gb", 0)) > 0.15:
-        known["memory_gb"] = round(math.ceil(peak * 10) / 10, 1)
-    notebook.metadata["vqvae"] = known
-    said = f"about {known['seconds']} s on two cores, {known['memory_gb']} GB of memory"
-    notebook.cells[0].source = HEADER.sub(said, notebook.cells[0].source)
+    measurements = notebook.metadata.get("vqvae", {})
+    if not 0.6 * measurements.get("seconds", 0) - 5 <= seconds <= measurements.get("seconds", 0):
+        measurements["seconds"] = 5 * math.ceil(seconds / 5)
+    if abs(peak - measurements.get("memory_gb", 0)) > 0.15:
+        measurements["memory_gb"] = round(math.ceil(peak * 10) / 10, 1)
+    notebook.metadata["vqvae"] = measurements
+    header = (
+        f"about {measurements['seconds']} s on two cores, {measurements['memory_gb']} GB of memory"
+    )
+    notebook.cells[0].source = HEADER.sub(header, notebook.cells[0].source)
     return notebook
 
 
 class _Memory:
-    """Peak resident memory of the client's kernel, bytes, looked at every tenth of a second."""
+    """Peak resident memory of the client's kernel in bytes, read every tenth of a second."""
 
     def __init__(self, client: Any):
         self.client = client
         self.peak = 0
-        self._done = threading.Event()
+        self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "_Memory":
@@ -167,13 +171,13 @@ class _Memory:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._done.set()
+        self._end.set()
         self._thread.join()
 
     def _watch(self) -> None:
         import psutil
 
-        while not self._done.wait(0.1):
+        while not self._end.wait(0.1):
             pid = getattr(getattr(self.client.km, "provisioner", None), "pid", None)
             if not pid:
                 continue
@@ -183,13 +187,13 @@ class _Memory:
                 continue
 
 
-def find(numbers: list[str], *, root: Path = CHAPTERS) -> list[Path]:
-    """Notebooks below `root`, all or those whose file names start with one of `numbers`.
+def find_notebooks(numbers: list[str], *, root: Path = CHAPTERS) -> list[Path]:
+    """List the notebooks below `root`, or those whose file names start with one of `numbers`.
 
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If there are none.
     """
     paths = sorted(p for p in root.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
     if numbers:
@@ -200,18 +204,18 @@ def find(numbers: list[str], *, root: Path = CHAPTERS) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Execute and normalise notebooks in place; see the module's text."""
+    """Execute and normalise notebooks in place, as the module's text says."""
     parser = argparse.ArgumentParser(description="Execute and normalise the notebooks.")
     parser.add_argument("numbers", nargs="*", help="chapters, such as 03; all by default")
     try:
-        paths = find(parser.parse_args(arguments).numbers)
+        paths = find_notebooks(parser.parse_args(arguments).numbers)
     except FileNotFoundError as error:
         parser.exit(2, f"{error}\n")
     for path in paths:
-        started = time.perf_counter()
+        start = time.perf_counter()
         print(f"{path} …", end=" ", flush=True)
         nbformat.write(normalise(execute(path)), path)
-        print(f"{time.perf_counter() - started:.0f} s")
+        print(f"{time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Figures in one style, readable in light and dark, each with a text that says what it shows.
 
-`figure` hands out Matplotlib axes and shows the result when the block ends; `image_grid` shows
-images. Both ask for `alt`, so that no figure goes without. A figure is drawn once, as SVG; its
-dark twin is the same file with other colours.
+`figure` yields Matplotlib axes and shows the result when the block ends; `image_grid` shows images.
+Both require `alt`, so that no figure goes without. A figure is drawn once, as SVG; its dark twin is
+the same file with other colours.
 """
 
 import base64
@@ -17,8 +17,8 @@ import numpy as np
 
 __all__ = ["COLOURS", "figure", "image_grid"]
 
-# Okabe and Ito's palette, darkened until each keeps a contrast of 3:1 on white. The order keeps
-# neighbours apart in greyscale too. Values: the colour in a light page, in a dark page.
+# Okabe and Ito's palette, darkened until each colour has a contrast of 3:1 on white, in an order
+# that keeps neighbours apart in greyscale. Values: the colour on a light page, on a dark page.
 COLOURS = {
     "blue": ("#00528f", "#5aa9e6"),
     "orange": ("#c96800", "#ffb866"),
@@ -57,7 +57,7 @@ _STYLE: Any = {
     "image.cmap": "gray_r",
 }
 
-# The two variants show and hide by themselves in JupyterLab; the book's style sheet has the rest.
+# In JupyterLab the two variants show and hide themselves; the book's style sheet does the rest.
 _HOST_STYLE = (
     "<style>.vq-figure img{max-width:100%;height:auto}.vq-figure .vq-dark{display:none}"
     'body[data-jp-theme-light="false"] .vq-figure .vq-light{display:none}'
@@ -74,7 +74,7 @@ def figure(
     columns: int = 1,
     **subplots: Any,
 ) -> Iterator[Any]:
-    """Draw a figure; it is shown when the block ends.
+    """Draw a figure, which is shown when the block ends.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def figure(
 
     Yields
     ------
-    Axes, or an array of Axes where there is more than one panel
+    Axes, or an array of Axes if there is more than one panel
 
     Examples
     --------
@@ -98,19 +98,19 @@ def figure(
     """
     import matplotlib as mpl
 
-    _require_alt(alt)
+    _check_alt(alt)
     with mpl.rc_context(_STYLE):
         from cycler import cycler
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
 
         mpl.rcParams["axes.prop_cycle"] = cycler(color=[light for light, _dark in COLOURS.values()])
-        # A figure of its own, unknown to pyplot: nothing is shown twice, nothing stays open.
+        # Pyplot does not know this figure, so it is not shown twice and does not stay open.
         drawing = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(drawing)
         axes = drawing.subplots(rows, columns, **subplots)
         yield axes
-        _display(_svg(drawing), alt)
+        _display(_write_svg(drawing), alt)
 
 
 def image_grid(
@@ -123,18 +123,18 @@ def image_grid(
     value_range: tuple[float, float] = (0.0, 1.0),
     scale: float = 0.62,
 ) -> None:
-    """Show grey images in a grid, dark ink on light paper, nearest neighbour, without axes.
+    """Show grey images in a grid, dark ink on light paper, without interpolation or axes.
 
     Parameters
     ----------
-    images : array or tensor (N, H, W), or a list of such rows (R lists of (C, H, W))
-        The images.
+    images : array or tensor (N, H, W), or a list of rows (C, H, W)
+        Grey values.
     alt : str
         What they show, in a sentence.
     columns : int, optional
-        Images in a row; by default all rows equal or one row.
+        Images per row; by default those of each row in a list, otherwise all of them.
     row_labels, column_labels : sequence of str
-        Texts at the left of the rows and above the columns.
+        Texts to the left of the rows and above the columns.
     value_range : (float, float)
         The values drawn as white and as black.
     scale : float
@@ -145,7 +145,7 @@ def image_grid(
     ValueError
         If an image is not two-dimensional or the labels do not fit.
     """
-    _require_alt(alt)
+    _check_alt(alt)
     grid = _as_array(images)
     if grid.ndim == 4:  # (R, C, H, W)
         columns = grid.shape[1]
@@ -159,13 +159,13 @@ def image_grid(
         ("column_labels", column_labels, columns),
     ):
         if len(labels) not in (0, count):
-            raise ValueError(f"{name}: expected {count} of them (or none), got {len(labels)}")
-    mosaic, corners = _mosaic(grid, columns, value_range)
+            raise ValueError(f"{name}: expected {count} of them or none, got {len(labels)}")
+    mosaic, corners = _make_mosaic(grid, columns, value_range)
     longest = max((len(label) for label in row_labels), default=0)
     size = (columns * scale + 0.09 * longest, rows * scale + (0.25 if len(column_labels) else 0))
     height, width = grid.shape[1:]
     with figure(alt=alt, size=size) as ax:
-        # Without interpolation the pixels are kept as they are and enlarged by the browser.
+        # Without interpolation the browser enlarges the pixels as they are.
         ax.imshow(mosaic, interpolation="none")
         ax.grid(visible=False)
         ax.spines[:].set_visible(False)
@@ -178,10 +178,10 @@ def image_grid(
         )
 
 
-def _mosaic(
+def _make_mosaic(
     grid: np.ndarray, columns: int, value_range: tuple[float, float]
 ) -> tuple[np.ndarray, tuple[list[int], list[int]]]:
-    """All images (N, H, W) in one RGBA picture with clear gaps, and the tiles' first rows, columns.
+    """Put images (N, H, W) into one RGBA picture; return it, and the tiles' first rows and columns.
 
     One picture is drawn in a fraction of the time that as many panels take.
     """
@@ -208,14 +208,14 @@ def _as_array(images: Any) -> np.ndarray:
     return np.asarray(images)
 
 
-def _require_alt(alt: str) -> None:
+def _check_alt(alt: str) -> None:
     if not isinstance(alt, str) or len(alt.split()) < 3:
         raise ValueError(f"alt={alt!r}: expected a sentence that says what the figure shows")
 
 
-def _svg(drawing: Any) -> str:
+def _write_svg(drawing: Any) -> str:
     buffer = io.StringIO()
-    # "tight": a label that reaches over the edge widens the picture instead of being cut.
+    # "tight": a label beyond the edge widens the picture instead of being cut off.
     options = {"bbox_inches": "tight", "pad_inches": 0.04}
     metadata = {"Date": None, "Creator": None}
     drawing.savefig(buffer, format="svg", metadata=metadata, **options)

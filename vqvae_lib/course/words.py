@@ -1,9 +1,9 @@
 """The words that people read, in one message catalogue.
 
-Whatever a widget, a check or a derivation says goes through `_`, so that an edition in another
-language needs a catalogue and no code. English is the source and the default; another language is
-asked for by name (`set_language("zh_CN")`, or the environment variable VQVAE_LANGUAGE), never
-guessed from the machine's locale: the notebooks' outputs must not depend on who runs them.
+Whatever a widget, a check or a derivation says passes through `_`, so that an edition in another
+language needs a catalogue but no code. English is the source and the default. Another language is
+chosen by name (`set_language("zh_CN")`, or the environment variable VQVAE_LANGUAGE) and never
+guessed from the machine's locale, since a notebook's outputs must not depend on who runs it.
 """
 
 import gettext
@@ -19,14 +19,14 @@ _translation: gettext.NullTranslations = gettext.NullTranslations()
 
 
 def set_language(language: str, *, folder: Path = LOCALE) -> None:
-    """Choose the language of all messages from here on.
+    """Set the language of all messages from here on.
 
     Parameters
     ----------
     language : str
-        `"en"` for the source texts, else the name of a catalogue, such as `"zh_CN"`.
+        `"en"` for the source texts, or the name of a catalogue, such as `"zh_CN"`.
     folder : Path
-        Where the catalogues lie, as `<language>/LC_MESSAGES/vqvae_lib.mo`.
+        The folder of the catalogues, `<language>/LC_MESSAGES/vqvae_lib.mo`.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def set_language(language: str, *, folder: Path = LOCALE) -> None:
 
 
 def _(message: str) -> str:
-    """Give `message` in the chosen language."""
+    """Translate a message into the chosen language."""
     return _translation.gettext(message)
 
 

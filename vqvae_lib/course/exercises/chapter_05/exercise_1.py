@@ -125,16 +125,16 @@ def _call_outside_autograd(slopes: Any, f: _Feature) -> Any:
 def _list_mistakes(f: _Feature, truth: Tensor, shifts: Tensor) -> list[Mistake]:
     """What likely mistakes would give; `shifts` says how far from theta the learner evaluated f."""
     p, gates = len(truth), f.gates
-    here = f.theta[f.which]
+    angles = f.theta[f.which]
     of_weight = torch.nn.functional.one_hot(f.which, p).double()  # (gates, p)
 
     def shift_gate(by: float) -> Tensor:
         """Values (gates,) where one gate is shifted."""
-        return f.values(here + by * torch.eye(gates, dtype=torch.float64))
+        return f.values(angles + by * torch.eye(gates, dtype=torch.float64))
 
     def shift_weight(by: float) -> Tensor:
         """Values (p,) where all gates of one weight are shifted."""
-        return f.values(here + by * of_weight.T)
+        return f.values(angles + by * of_weight.T)
 
     def one_of_each(order: Iterable[int]) -> Tensor:
         """Of the slopes of each weight's gates the last in `order`, (p,)."""
@@ -143,8 +143,8 @@ def _list_mistakes(f: _Feature, truth: Tensor, shifts: Tensor) -> list[Mistake]:
 
     quarter, eighth = math.pi / 2, math.pi / 4
     exact = 0.5 * (shift_gate(quarter) - shift_gate(-quarter))  # (gates,)
-    one_sided = (shift_gate(quarter) - f.values(here[None])) @ of_weight
-    forward, backward = f.values(torch.stack([here + quarter, here - quarter]))
+    forward_differences = (shift_gate(quarter) - f.values(angles[None])) @ of_weight
+    forward, backward = f.values(torch.stack([angles + quarter, angles - quarter]))
     add = _("The slopes of all gates that share a weight add up: you return only one of them.")
     zeros = (
         "zeros",
@@ -166,12 +166,12 @@ def _list_mistakes(f: _Feature, truth: Tensor, shifts: Tensor) -> list[Mistake]:
         (zeros[0], torch.zeros_like(truth), zeros[1]),
         (
             "one-sided",
-            one_sided,
+            forward_differences,
             _("One side is not enough: subtract the value at the backward shift, and halve."),
         ),
         (
             "one-sided",
-            0.5 * one_sided,
+            0.5 * forward_differences,
             _("One side is not enough: subtract the value at the backward shift."),
         ),
         (

@@ -109,11 +109,11 @@ def _judge_draws(angles: Tensor) -> None:
         )
     # The Kolmogorov-Smirnov distance between all angles and uniform ones; angles between 0 and 6
     # have twice the limit.
-    ordered = flat.flatten().sort().values / TURN
-    uniform = torch.arange(0.5, len(ordered), dtype=torch.float64) / len(ordered)
-    distance = float((ordered - uniform).abs().max())
+    turns = flat.flatten().sort().values / TURN
+    uniform = torch.arange(0.5, len(turns), dtype=torch.float64) / len(turns)
+    distance = float((turns - uniform).abs().max())
     low, high = float(flat.min()), float(flat.max())
-    if low < 0 or high > TURN + 1e-5 or distance > 2.7 / math.sqrt(len(ordered)):
+    if low < 0 or high > TURN + 1e-5 or distance > 2.7 / math.sqrt(len(turns)):
         raise Wrong(
             "range",
             _(

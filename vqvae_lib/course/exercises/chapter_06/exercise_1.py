@@ -20,11 +20,11 @@ def check(fidelity: Any) -> Right:
     a, b = random_states(2, 2, seed=3)  # two qubits, as in the chapter's own circuit
     orthogonal = normalise(b - (a.conj() @ b) * a)
     # Fidelity 0.4, and an inner product that is not real.
-    mixed = cmath.exp(0.9j) * (math.sqrt(0.4) * a + math.sqrt(0.6) * orthogonal)
+    mixture = cmath.exp(0.9j) * (math.sqrt(0.4) * a + math.sqrt(0.6) * orthogonal)
     shots = 500
-    estimates = _repeat_estimate(fidelity, a, mixed, shots)
-    _refuse_other_randomness(fidelity, estimates, a, mixed, shots)
-    _judge_mean(estimates, shots, no_conjugate=float((a @ mixed).abs().square()))
+    estimates = _repeat_estimate(fidelity, a, mixture, shots)
+    _refuse_other_randomness(fidelity, estimates, a, mixture, shots)
+    _judge_mean(estimates, shots, no_conjugate=float((a @ mixture).abs().square()))
     _judge_scatter(estimates, shots)
     _judge_extremes(fidelity, a, orthogonal)
     return Right(
@@ -68,8 +68,8 @@ def _refuse_other_randomness(
             _("The same seed gave another number: draw from the `generator` you are given."),
         )
     # Five right answers agree by chance once in a million times, and these do not.
-    shared = torch.Generator().manual_seed(0)
-    if len({_estimate_once(fidelity, a, b, shots, shared) for _time in range(5)}) == 1:
+    one_generator = torch.Generator().manual_seed(0)
+    if len({_estimate_once(fidelity, a, b, shots, one_generator) for _time in range(5)}) == 1:
         raise Wrong(
             "generator-copied",
             _(

@@ -112,11 +112,11 @@ def _recognise_mistakes(U: Tensor, states: Tensor, k: int) -> None:
             _("The eigenvalues are in ascending order: take the last ones."),
         ),
     ]
-    for (place, order, where), (turn, turned, how) in itertools.product(places, turns):
-        if _compute_mean_p0(turned[order], states, k) > best:
+    for (place, order, where), (turn, variant, how) in itertools.product(places, turns):
+        if _compute_mean_p0(variant[order], states, k) > best:
             raise Wrong(place or turn, f"{where} {how}".strip())
     worst = float(torch.linalg.eigvalsh(density_matrix(states))[: 2**k].sum()) + 1e-4
-    if any(_compute_mean_p0(turned, states, k) < worst for _kind, turned, _how in turns):
+    if any(_compute_mean_p0(variant, states, k) < worst for _kind, variant, _how in turns):
         raise Wrong("smallest", _("These are the directions with the smallest eigenvalues."))
     vectors = torch.linalg.eigh(states.T @ states).eigenvectors  # no factor is conjugated
     for rotation in (vectors.mH, vectors.T):

@@ -279,7 +279,7 @@ def _judge_draws(model: Any, x: Tensor) -> list[tuple[Tensor, Tensor]]:
             _("All coordinates of a code get the same noise: draw it for each coordinate."),
         )
     if not is_standard_normal(noise, log_var):
-        for kind, likely, hint in (
+        for kind, candidate, hint in (
             (
                 "std",
                 (z - mu) / log_var.exp(),
@@ -295,7 +295,7 @@ def _judge_draws(model: Any, x: Tensor) -> list[tuple[Tensor, Tensor]]:
             ),
             ("prior", z, _("`z` is drawn from the prior, so it knows nothing about the image.")),
         ):
-            if is_standard_normal(likely, log_var):
+            if is_standard_normal(candidate, log_var):
                 raise Wrong(kind, hint)
         raise Wrong(
             "draws",
@@ -336,7 +336,7 @@ def _judge_loss(model: Any, x: Tensor, draws: list[tuple[Tensor, Tensor]]) -> bo
     of_pixels = _("The squared error is averaged over the pixels: that is a variance of D/2.")
     narrow = _("0.05 is the variance, not the standard deviation.")
     of_narrow = squares / (2 * _VARIANCE**2)
-    for kind, likely, hint in (
+    for kind, candidate, hint in (
         (
             "constant",
             right - _CONSTANT,
@@ -382,7 +382,7 @@ def _judge_loss(model: Any, x: Tensor, draws: list[tuple[Tensor, Tensor]]) -> bo
         ("sum", len(x) * right, _("The loss is summed over the batch: average over it.")),
         ("elbo", -right, _("That is the ELBO; the loss is minus the ELBO.")),
     ):
-        if is_close(likely):
+        if is_close(candidate):
             raise Wrong(kind, hint)
     raise Wrong(
         "value",

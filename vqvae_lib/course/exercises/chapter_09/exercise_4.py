@@ -31,7 +31,7 @@ def check(repair: Any) -> Right:
 
 def _solve(value: Tensor, x: Tensor, y: Tensor, A: Tensor) -> tuple[Tensor, list[Mistake]]:
     """The nearest images that fit, and what mistakes would give; the last is any other mistake."""
-    lacking, inverse = y - x @ A.T, torch.linalg.inv(A @ A.T)
+    residual, inverse = y - x @ A.T, torch.linalg.inv(A @ A.T)
     misfit = float((value @ A.T - y).abs().max())
     other = ("not-nearest", _("Your result fits y, but another image that fits is closer to x."))
     if misfit > 1e-3:
@@ -41,12 +41,12 @@ def _solve(value: Tensor, x: Tensor, y: Tensor, A: Tensor) -> tuple[Tensor, list
         ("unchanged", x, _("This is the image you were given.")),
         (
             "no-inverse",
-            x + lacking @ A,
+            x + residual @ A,
             _("(A Aᵀ)⁻¹ is missing: A times your result is not y."),
         ),
         (
             "repeat",
-            x + lacking @ A / A.square().sum(1).mean(),
+            x + residual @ A / A.square().sum(1).mean(),
             _("That repairs block means only. A general A needs (A Aᵀ)⁻¹."),
         ),
         (
@@ -54,7 +54,7 @@ def _solve(value: Tensor, x: Tensor, y: Tensor, A: Tensor) -> tuple[Tensor, list
             y @ inverse @ A,
             _("This is the smallest image that fits y, not the nearest to x."),
         ),
-        ("sign", x - lacking @ inverse @ A, _("The correction has the wrong sign.")),
+        ("sign", x - residual @ inverse @ A, _("The correction has the wrong sign.")),
         (other[0], value, other[1]),
     ]
-    return x + lacking @ inverse @ A, mistakes
+    return x + residual @ inverse @ A, mistakes

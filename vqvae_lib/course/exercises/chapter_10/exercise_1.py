@@ -30,7 +30,7 @@ def check(reduce: Any) -> Right:
         z = _read_pair(ask_about_model(reduce, model, x))[0]
         return expect_tensor(z, (len(x), 4), what=_("the codes"))
 
-    first, again = (_read_pair(ask_about_model(reduce, model, x)) for _repeat in range(2))
+    first, repetition = (_read_pair(ask_about_model(reduce, model, x)) for _repeat in range(2))
     with torch.no_grad():
         mu, log_var = model.encode(x)
         o = model.quantum_layer(mu)
@@ -61,7 +61,7 @@ def check(reduce: Any) -> Right:
         again=lambda: codes(x),
         part=lambda: codes(x[:5].flip(0)),
     )
-    error, other = (expect_number(answer[1], what=_("the error")) for answer in (first, again))
+    error, other = (expect_number(answer[1], what=_("the error")) for answer in (first, repetition))
     if abs(error - other) > TOLERANCE * abs(error):
         raise Wrong(
             "drawn",

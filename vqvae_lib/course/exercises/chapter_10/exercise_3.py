@@ -46,26 +46,26 @@ def _solve(
     mean, std = z_train.mean(0), z_train.std(0)
     train, test = (z_train - mean) / std, (z_test - mean) / std
     both = torch.cat([z_train, z_test]).std(0)
-    own = (z_test - z_test.mean(0)) / z_test.std(0)
+    test_by_itself = (z_test - z_test.mean(0)) / z_test.std(0)
     truth = _nearest_mean(train, y_train, test, y_test)
     nearest = torch.cdist(test, train).argmin(1)
-    unscaled = _("You did not standardise the codes, so the widest dimension decides alone.")
-    scaled = _(
+    no_scaling = _("You did not standardise the codes, so the widest dimension decides alone.")
+    other_scaling = _(
         "Some of the mean and the scale comes from the test codes: use those of the training codes."
     )
-    looked_up = _("You took class means from the test codes: that is looking up the answers.")
+    answers_used = _("You took class means from the test codes: that is looking up the answers.")
     return truth, [
-        ("no-scaling", _nearest_mean(z_train, y_train, z_test, y_test), unscaled),
-        ("own-scaling", _nearest_mean(train, y_train, own, y_test), scaled),
+        ("no-scaling", _nearest_mean(z_train, y_train, z_test, y_test), no_scaling),
+        ("own-scaling", _nearest_mean(train, y_train, test_by_itself, y_test), other_scaling),
         (
             "own-scaling",
             _nearest_mean(z_train / z_test.std(0), y_train, z_test / z_test.std(0), y_test),
-            scaled,
+            other_scaling,
         ),
         (
             "own-scaling",
             _nearest_mean(z_train / both, y_train, z_test / both, y_test),
-            scaled,
+            other_scaling,
         ),
         (
             "half-scaled",
@@ -77,11 +77,11 @@ def _solve(
             _nearest_mean(z_train / std**2, y_train, z_test / std**2, y_test),
             _("You divided by the variance: divide by its square root, the standard deviation."),
         ),
-        ("fitted-on-test", _nearest_mean(test, y_test, test, y_test), looked_up),
+        ("fitted-on-test", _nearest_mean(test, y_test, test, y_test), answers_used),
         (
             "fitted-on-test",
             _nearest_mean(torch.cat([train, test]), torch.cat([y_train, y_test]), test, y_test),
-            looked_up,
+            answers_used,
         ),
         (
             "on-training",
@@ -124,8 +124,8 @@ def _draw_codes(classes: int, *, seed: int) -> tuple[Tensor, Tensor, Tensor, Ten
     corners = torch.tensor([[0, 0, 0], [1.6, 0, 0], [0, 1.6, 0.2], [1.6, 1.6, 0.2]])
 
     def draw(y: Tensor) -> Tensor:
-        skewed = torch.randn(len(y), 3, generator=generator).exp() - 1  # mean is not median
-        return scale * (corners[y] + 0.7 * skewed)
+        noise = torch.randn(len(y), 3, generator=generator).exp() - 1  # mean is not median
+        return scale * (corners[y] + 0.7 * noise)
 
     order = torch.randperm(40 * classes, generator=generator)
     y_train = torch.arange(classes).repeat(40)[order]

@@ -29,10 +29,10 @@ def check(best_weight: Any) -> Right:
             *(
                 (
                     "bias",
-                    A / (A + wrong + v),
+                    A / (A + term + v),
                     _("The bias enters squared, like the variance it is added to."),
                 )
-                for wrong in (b, abs(b), b * abs(b))
+                for term in (b, abs(b), b * abs(b))
             ),
             ("no-bias", A / (A + v), _("The generator's bias is missing, as if b were 0.")),
             (

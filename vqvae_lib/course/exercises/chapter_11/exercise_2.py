@@ -90,7 +90,9 @@ def _solve_labels(y: Tensor, partner: Tensor, lam: Tensor) -> tuple[Tensor, list
     overwritten[rows, y[partner]] = 1 - lam
     other_first[rows, y[partner]] = 1 - lam
     other_first[rows, y] = lam
-    lost = _("Where both ends are of one class, you overwrite the first share with the second.")
+    lost_share = _(
+        "Where both ends are of one class, you overwrite the first share with the second."
+    )
     return share * one_hot + (1 - share) * one_hot[partner], [
         ("labels-own", one_hot, _("The labels are not mixed: each is that of `x`.")),
         (
@@ -111,8 +113,8 @@ def _solve_labels(y: Tensor, partner: Tensor, lam: Tensor) -> tuple[Tensor, list
             torch.eye(10)[torch.where(lam > 0.5, y, y[partner])],
             _("Each image has the label of the nearer end: the exercise asks for its shares."),
         ),
-        ("labels-lost", overwritten, lost),
-        ("labels-lost", other_first, lost),
+        ("labels-lost", overwritten, lost_share),
+        ("labels-lost", other_first, lost_share),
     ]
 
 
