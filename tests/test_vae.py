@@ -297,7 +297,7 @@ def test_the_bottleneck_stands_between_code_and_decoder():
 
 def test_a_quantum_layer_is_a_bottleneck():
     torch.manual_seed(0)
-    layer = vq.QuantumLayer(vq.Circuit(2))
+    layer = vq.QuantumLayer(vq.Circuit.for_latent(4, 2))
     encoder = vq.GaussianEncoder(vq.mlp([6, 16]), 16, 4)
     net = vq.VAE(encoder, vq.mlp([4, 6]), vq.Gaussian(), layer)
     net.loss(draws(5, 6).float(), generator=generator())["loss"].backward()

@@ -164,8 +164,8 @@ class Binomial(Likelihood):
     def check_data(self, x: Tensor) -> None:
         """Raise ValueError for anything but 0, 1/n, 2/n, …, 1."""
         k = self.total_count * x
-        count = (x >= 0) & (x <= 1) & ((k - k.round()).abs() < 1e-3)
-        raise_if_any("x", x, ~count, f"fractions in [0, 1], counts divided by {self.total_count}")
+        whole = (x >= 0) & (x <= 1) & ((k - k.round()).abs() < 1e-3)
+        raise_if_any("x", x, ~whole, f"fractions in [0, 1], counts divided by {self.total_count}")
 
 
 class Gaussian(Likelihood):
@@ -185,8 +185,8 @@ class Gaussian(Likelihood):
         likelihood of a pixel that never changes would grow without bound.
     initial_variance
         Where a shared variance starts, above `min_variance`. An optimiser moves its logarithm by
-        about the learning rate per step, so a start far from the mean squared error costs a short
-        training dearly. 0.1 lies between the variance of grey images and their best error.
+        about the learning rate per step, so a short training suffers from a start far from the
+        mean squared error. 0.1 lies between the variance of grey images and their best error.
 
     Attributes
     ----------

@@ -97,9 +97,9 @@ class GaussianEncoder(nn.Module):
 
     def __init__(self, trunk: nn.Module, width: int, d: int) -> None:
         super().__init__()
-        self.d = check_count("d", d)
+        width, self.d = check_count("width", width), check_count("d", d)
         self.trunk = trunk
-        self.mu = nn.Linear(check_count("width", width), self.d)
+        self.mu = nn.Linear(width, self.d)
         self.log_var = nn.Linear(width, self.d)
 
     def forward(self, x: Tensor) -> Posterior:
@@ -443,7 +443,6 @@ class KLWarmUp:
             )
         self.model = model
         self.epochs = check_count("epochs", epochs)
-        self._weight_before = model.kl_weight
 
     def __call__(self, epoch: int) -> None:
         """Set the weight for an epoch, counted from 0."""
