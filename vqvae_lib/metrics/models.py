@@ -12,7 +12,14 @@ from vqvae_lib._checks import check_count, check_generator, check_tensor
 from vqvae_lib._evaluating import evaluating
 from vqvae_lib.metrics.estimate import Estimate
 
-__all__ = ["ACTIVITY_THRESHOLD", "ActiveUnits", "active_units", "nll"]
+__all__ = [
+    "ACTIVITY_THRESHOLD",
+    "ActiveUnits",
+    "LikelihoodModel",
+    "PosteriorModel",
+    "active_units",
+    "nll",
+]
 
 ACTIVITY_THRESHOLD = 0.01
 

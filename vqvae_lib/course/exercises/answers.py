@@ -21,7 +21,6 @@ from vqvae_lib.course.exercises.verdicts import NotAttempted, Wrong
 from vqvae_lib.course.words import _
 
 __all__ = [
-    "Mistake",
     "as_tensor",
     "call",
     "describe",
@@ -30,8 +29,8 @@ __all__ = [
     "recognise",
     "refuse_nan",
 ]
+# A likely mistake: its kind, the value that it gives, and what to tell the learner.
 Mistake = tuple[str, Tensor, str]
-"""A likely mistake: its kind, the value that it gives, and what to tell the learner."""
 
 _LIBRARY = Path(__file__).resolve().parents[2]
 _PACKAGES = {"site-packages", "dist-packages"}
