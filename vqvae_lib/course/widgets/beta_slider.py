@@ -49,7 +49,9 @@ class BetaSlider(CourseWidget):
     module: ClassVar[str] = "beta_slider"
     summary: ClassVar[tuple[str, ...]] = ("betas", "image_shape")
 
-    pixels: Any = traitlets.Unicode(help="The images, a byte a pixel, as base64.").tag(sync=True)
+    pixels: Any = traitlets.Unicode(help="The images, one byte per pixel, as base64.").tag(
+        sync=True
+    )
     betas: Any = traitlets.List(help="The weights of the KL.").tag(sync=True)
     terms: Any = traitlets.List(help="What is shown of the models: [name, R values].").tag(
         sync=True

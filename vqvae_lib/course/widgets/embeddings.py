@@ -59,7 +59,9 @@ class Embeddings(CourseWidget):
     places: Any = traitlets.List(help="Of each map the points, x then y, 0 to 1, float16.").tag(
         sync=True
     )
-    pixels: Any = traitlets.Unicode(help="The images, a byte a pixel, as base64.").tag(sync=True)
+    pixels: Any = traitlets.Unicode(help="The images, one byte per pixel, as base64.").tag(
+        sync=True
+    )
     labels: Any = traitlets.List(help="Classes of the images.").tag(sync=True)
     image_shape: Any = traitlets.List(help="H and W.").tag(sync=True)
     neighbours: Any = traitlets.Int(help="How many nearest images are looked at.").tag(sync=True)

@@ -29,7 +29,7 @@ class HolePainter(CourseWidget):
 
     The hidden pixels are drawn by Metropolis within Gibbs (Mattei and Frellsen 2018,
     arXiv:1802.04826). In each of 30 steps of 32 chains, the encoder proposes a code z from the
-    image as it is filled, the proposal is accepted or not, and the hidden pixels are drawn anew
+    image as it is filled, the proposal is accepted or not, and the hidden pixels are drawn again
     from p(x|z). In between, z moves three times by differences of other chains, by the seen pixels
     alone (ter Braak 2006, doi:10.1007/s11222-006-8769-1): the encoder's proposals are seldom
     accepted where they leave much open. The chains draw from p(z | seen pixels) in the limit of

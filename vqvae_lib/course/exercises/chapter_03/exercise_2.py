@@ -18,7 +18,7 @@ N_STEPS, N_PAIRS = 12, 40
 # Of the ends: a VAE's are off by 0.14 to 0.18, with two latent dimensions by 0.22.
 MOST_OFF_AT_ENDS = 0.2
 # All steps together over the distance of the ends: a VAE's walks have 1.25 or less, codes that are
-# drawn anew at each step 2.2, pictures with noise of 0.03 per pixel 1.8.
+# drawn at each step 2.2, pictures with noise of 0.03 per pixel 1.8.
 LONGEST_WALK = 1.6
 # Of the two pictures in the middle, in units of a usual reconstruction: a VAE's walks have 1.19 to
 # 1.29, with a binomial likelihood 1.22, an autoencoder's 1.23 to 1.28 with four or eight latent

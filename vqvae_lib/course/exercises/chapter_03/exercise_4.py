@@ -75,7 +75,7 @@ def _build(model: Any) -> Any:
 
 
 def _find_flaws(model: Any) -> dict[str, str]:
-    """Give each kind of bug a hint where the model has it, and "" where the model does not."""
+    """Map each kind of bug to a hint if the model has it, and to "" if it does not."""
     flaws = {
         kind: _describe(examine, model)
         for kind, examine in (

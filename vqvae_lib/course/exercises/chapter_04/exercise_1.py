@@ -145,7 +145,7 @@ def _refuse_other_quantities(values: Tensor, o: float) -> None:
     for kind, other, message in quantities if o == 0.6 else []:
         if abs(mean - other) < 0.05:
             raise Wrong(kind, message)
-    if abs(mean - o) > 0.2:  # whoever stops early is off by 0.1 at most
+    if abs(mean - o) > 0.2:  # an answer that stops early is off by 0.1 at most
         raise Wrong(
             "biased",
             _("For ⟨Z⟩ = {o:g} your estimates lie around {mean:.3g}: do you average ±1?").format(

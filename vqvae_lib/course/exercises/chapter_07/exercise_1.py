@@ -1,4 +1,4 @@
-"""Exercise 7.1: compute the features of three qubits behind two CNOTs by hand."""
+"""Exercise 7.1: compute the features of three qubits after two CNOTs, by hand."""
 
 from typing import Any
 

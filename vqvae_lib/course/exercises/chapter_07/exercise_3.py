@@ -261,7 +261,7 @@ def _judge_encoder(model: Any, x: Tensor) -> None:
 
 @torch.no_grad()
 def _judge_draws(model: Any, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """The code is drawn anew in each call, for each image and coordinate, with the right spread.
+    """The code is drawn in each call, for each image and coordinate, with the right spread.
 
     Returns some of the losses, each with the noise that was drawn for it.
     """

@@ -9,12 +9,12 @@ from vqvae_lib.course.exercises.answers import Mistake, as_tensor, call, expect_
 from vqvae_lib.course.exercises.digits import digits_data
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
+from vqvae_lib.likelihoods import Bernoulli, Gaussian
+from vqvae_lib.vqvae import VQVAE
 
 
 def check(mix: Any) -> Right:
     """A function `mix(model, x, y, partner, lam)` that returns (N, 64) images, (N, 10) labels."""
-    from vqvae_lib.likelihoods import Bernoulli, Gaussian
-
     data = digits_data()
     generator = torch.Generator().manual_seed(3)
     x, y = data.x_train[:12].float(), data.y_train[:12]
@@ -46,9 +46,7 @@ def check(mix: Any) -> Right:
 
 
 def _make_model(likelihood: Any) -> Any:
-    """Give a model that is far from linear, so that it matters what is mixed."""
-    from vqvae_lib.vqvae import VQVAE
-
+    """Make a model that is far from linear, so that it matters what is mixed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
         model = VQVAE(64, 16, 4, 2, likelihood=likelihood, angle_scale=1.0, init="random").eval()
@@ -68,7 +66,7 @@ def _mix(mix: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
 
 
 def _read_shares(value: Any) -> Tensor:
-    """Give shares of labels, or say that they are whole labels."""
+    """Return shares of labels, or say that they are whole labels."""
     value = as_tensor(value)
     if isinstance(value, Tensor) and tuple(value.shape) == (12,):
         raise Wrong(
@@ -82,7 +80,7 @@ def _read_shares(value: Any) -> Tensor:
 
 
 def _solve_labels(y: Tensor, partner: Tensor, lam: Tensor) -> tuple[Tensor, list[Mistake]]:
-    """Give the right shares of labels, and those of likely mistakes."""
+    """The right shares of labels, and those of likely mistakes."""
     one_hot, share, rows = torch.eye(10)[y], lam[:, None], torch.arange(12)
     overwritten = torch.zeros(12, 10)
     overwritten[rows, y] = lam
@@ -121,7 +119,7 @@ def _solve_labels(y: Tensor, partner: Tensor, lam: Tensor) -> tuple[Tensor, list
 def _solve_images(
     model: Any, x: Tensor, partner: Tensor, share: Tensor
 ) -> tuple[Tensor, list[Mistake]]:
-    """Give the right images, and those of likely mistakes."""
+    """The right images, and those of likely mistakes."""
     mu = model.encode(x).mu
     z = share * mu + (1 - share) * mu[partner]
 

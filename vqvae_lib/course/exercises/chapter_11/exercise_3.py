@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vqvae_lib.applications.memorisation import nearest_distance
 from vqvae_lib.course.exercises.answers import as_tensor, call, describe, expect_tensor
 from vqvae_lib.course.exercises.chapter_11.labels import (
     LabelChoice,
@@ -18,6 +19,7 @@ from vqvae_lib.course.exercises.chapter_11.labels import (
 from vqvae_lib.course.exercises.digits import every_digit
 from vqvae_lib.course.exercises.verdicts import Right, Wrong
 from vqvae_lib.course.words import _
+from vqvae_lib.metrics import knn_accuracy
 
 # Gain in points of a vote of one neighbour, with ten labels per class, in means of six choices:
 # moves of half a pixel, ten degrees and a tenth have 1.0 to 3.8, moves by a whole pixel 1.4 to 4.1,
@@ -37,8 +39,6 @@ MOST_KNOWN_LABELS = 0.2
 
 def check(augment: Any) -> Right:
     """A function `augment(x, y, generator)` that returns images (M, 64) and labels (M,)."""
-    from vqvae_lib.metrics import knn_accuracy
-
     gains: list[float] = []
     for seed in SEEDS:
         choice = choose_labels(10, seed)
@@ -139,8 +139,6 @@ def _border_ink(images: Tensor) -> float:
 
 def _refuse_cheating(augmented: tuple[Tensor, Tensor], choice: LabelChoice) -> None:
     """Refuse copies, labels that were looked up, and labels that do not fit their images."""
-    from vqvae_lib.applications.memorisation import nearest_distance
-
     images, labels = augmented
     x, y = choice.x, choice.y
     if float((nearest_distance(images, x) < 1e-3).double().mean()) > 0.5:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from vqvae_lib.applications.labelled import few_labels
 from vqvae_lib.course.exercises.answers import expect_tensor
 from vqvae_lib.course.exercises.digits import digits_data
 from vqvae_lib.course.exercises.verdicts import Wrong
@@ -27,8 +28,6 @@ class LabelChoice(NamedTuple):
 
 def choose_labels(per_class: int, seed: int) -> LabelChoice:
     """Draw which training digits are labelled; the hidden digits are those for validation."""
-    from vqvae_lib.applications.labelled import few_labels
-
     data = digits_data()
     x, y = data.x_train, data.y_train
     choice = few_labels(y, per_class, seed=seed)
