@@ -105,6 +105,7 @@ def test_wrong_samples_are_recognised(digits, model, autoencoder):
         (lambda n, g: flat.sample_mean(n, generator=g), "collapsed"),
         (from_training, "copies"),
         (lambda n, g: digits.x_train[:n], "copies"),
+        (lambda n, g: digits.x_valid[some(n, g) % len(digits.x_valid)], "copies"),
         (lambda n, g: from_training(n, g, 0.03), "copies"),
         (lambda n, g: from_training(n, g, 0.1), "reconstructions"),
         (lambda n, g: model.reconstruct(digits.x_train[some(n, g)]), "reconstructions"),

@@ -274,6 +274,7 @@ def mixed_classes(x, y, generator):
         (grainy, "no-gain"),
         (lambda x, y, g: (x, y), "copies"),
         (foreign, "leak"),
+        (lambda x, y, g: (DATA.x_valid, DATA.y_valid), "leak"),
         (noisy_foreign, "leak"),
         (half_foreign, "leak"),
         (framed, "border"),
