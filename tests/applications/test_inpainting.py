@@ -177,6 +177,14 @@ def test_the_energy_score_of_gaussian_draws_has_its_closed_form():
     assert found.item() == pytest.approx(wanted, abs=0.03)
 
 
+def test_the_energy_score_of_three_draws_by_hand():
+    """Hidden pixels 3-4-5 apart: distances to the truth 0, 5, 10, of the draws 5, 10, 5."""
+    truth = torch.tensor([[7.0, 0.0, 0.0]])
+    draws = torch.tensor([[[7.0, 0.0, 0.0]], [[7.0, 3.0, 4.0]], [[7.0, 6.0, 8.0]]])
+    found = energy_score(truth, draws, torch.tensor([True, False, False]))
+    assert found.item() == pytest.approx((0 + 5 + 10) / 3 - 0.5 * (5 + 10 + 5) / 3)
+
+
 def test_the_energy_score_punishes_too_little_and_too_much_scatter():
     truth = torch.randn(200, 3, generator=generator()).double()
     noise = torch.randn(30, 200, 3, generator=generator(1)).double()
