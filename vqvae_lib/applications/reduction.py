@@ -25,14 +25,14 @@ from vqvae_lib.conditions import NoCondition
 from vqvae_lib.metrics import knn_accuracy, linear_probe_accuracy, mse, trustworthiness
 from vqvae_lib.vae import VAE
 
-__all__ = ["LDA", "Encodes", "Reducer", "Scores", "chain", "codes_of", "score"]
+__all__ = ["LDA", "Encoder", "Reducer", "Scores", "chain", "codes_of", "score"]
 
 Map = Callable[[Tensor], Tensor]
 
 _ROWS = 1000  # encoded at a time
 
 
-class Encodes(Protocol):
+class Encoder(Protocol):
     """Anything that can reduce data."""
 
     def encode(self, x: Tensor, /) -> Tensor:
@@ -180,7 +180,7 @@ class LDA:
         return ((x.double() - self.mean) @ self.directions).to(x.dtype)
 
 
-def chain(first: Encodes, second: Encodes) -> Reducer:
+def chain(first: Encoder, second: Encoder) -> Reducer:
     """Put one reducer after another: `second` takes the codes of `first`.
 
     Parameters
@@ -226,7 +226,7 @@ class Scores(NamedTuple):
 
 
 def score(
-    reducer: Encodes, x_train: Tensor, y_train: Tensor, x_test: Tensor, y_test: Tensor
+    reducer: Encoder, x_train: Tensor, y_train: Tensor, x_test: Tensor, y_test: Tensor
 ) -> Scores:
     """Measure what a reducer keeps, on data that it was not fitted to.
 
@@ -254,5 +254,5 @@ def _compose(first: Map, second: Map) -> Map:
     return lambda rows: second(first(rows))
 
 
-def _find_decoder(reducer: Encodes) -> Map | None:
+def _find_decoder(reducer: Encoder) -> Map | None:
     return getattr(reducer, "decode", None)

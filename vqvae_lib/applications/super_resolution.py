@@ -140,15 +140,15 @@ def super_resolve(
     draws, steps = check_count("draws", draws), check_count("steps", steps, least=2)
     check_generator("generator", generator)
     with evaluating(model):
-        measured = _Measurement.of(model, measurements, A, y)
+        measurement = _Measurement.of(model, measurements, A, y)
         start = measurements.new_empty(draws, len(measurements), model.d)  # (S, B, d)
-        z = climb(measured.log_posterior, start.normal_(generator=generator), steps=steps)
+        z = climb(measurement.log_posterior, start.normal_(generator=generator), steps=steps)
         if method == "map":
-            best = measured.log_posterior(z).argmax(0)  # (S, B) -> (B,)
+            best = measurement.log_posterior(z).argmax(0)  # (S, B) -> (B,)
             z = z[best, torch.arange(len(best), device=z.device)][None]  # (1, B, d)
         else:
-            z = langevin(measured.log_posterior, z, steps=steps, generator=generator).z
-        return measured.complete(z)
+            z = langevin(measurement.log_posterior, z, steps=steps, generator=generator).z
+        return measurement.complete(z)
 
 
 def consistency(images: Tensor, measurements: Tensor, A: Tensor) -> Tensor:
