@@ -287,7 +287,7 @@ class Library(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.model = vq.VQVAE(64, 32, 8, 4, likelihood=vq.Gaussian(0.05, min_variance=0.0))
+        self.model = vq.VQVAE(64, 32, 8, 4, likelihood=vq.Gaussian(0.05))
 
     def encode(self, x):
         return self.model.encode(x.flatten(1))
