@@ -1,5 +1,6 @@
 """Likelihoods against torch.distributions, and their samples against their own means."""
 
+import functools
 import math
 
 import pytest
@@ -157,8 +158,99 @@ def test_a_decoder_that_does_not_fit_is_refused(p, width, expected):
 
 
 @pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (
+            lambda: vq.Bernoulli().log_prob(torch.zeros(4, 3), torch.zeros(4, 1)),
+            r"output has shape \(4, 1\): expected \(..., 3\), the logit of each of D=3",
+        ),
+        (
+            lambda: vq.Binomial(16).log_prob(torch.zeros(4, 3), torch.zeros(2, 4, 1)),
+            r"output has shape \(2, 4, 1\): expected \(..., 3\)",
+        ),
+        (
+            lambda: vq.Gaussian().log_prob(torch.zeros(4, 3), torch.zeros(4, 1)),
+            r"output has shape \(4, 1\): expected \(..., 3\), the mean",
+        ),
+        (
+            lambda: vq.Gaussian("per_dimension").log_prob(torch.zeros(4, 3), torch.zeros(4, 2)),
+            r"output has shape \(4, 2\): expected \(..., 6\), the mean and the raw_log_var",
+        ),
+        (
+            lambda: vq.Gaussian(0.1).log_prob(torch.zeros(4, 3), torch.tensor(0.0)),
+            r"output has shape \(\): expected \(..., 3\)",
+        ),
+        *(
+            (
+                functools.partial(getattr(vq.Gaussian("per_dimension"), name), torch.zeros(4, 5)),
+                r"output has shape \(4, 5\): expected \(..., 2 \* D\), the mean and the "
+                r"raw_log_var of each of D dimensions, for Gaussian\(",
+            )
+            for name in ("mean", "sample", "variance", "check_params")
+        ),
+    ],
+)
+def test_parameters_of_another_width_are_refused_by_every_method(call, expected):
+    with pytest.raises(ValueError, match=expected):
+        call()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [1, 3, 16, 255, 20_000])
+def test_counts_are_known_up_to_rounding_in_their_precision(n, dtype):
+    p, k = vq.Binomial(n), torch.arange(n + 1, dtype=dtype)
+    x = (k / n)[:, None]
+    neighbour = torch.nextafter(x, 1 - x)  # a rounding error away
+    for counts in (x, neighbour, 1 - x):
+        p.check_data(counts)
+    for off in (0.3, 0.02):
+        with pytest.raises(ValueError, match=f"expected fractions .* divided by {n}"):
+            p.check_data((k[:-1, None] + off) / n)
+    exact = td.Binomial(n, logits=torch.tensor(0.25).double()).log_prob(k.double())
+    error = (p.log_prob(x, torch.full_like(x, 0.25))[:, 0] - exact).abs()
+    assert error.max() <= 20 * n * max(1, math.log(n)) * torch.finfo(dtype).eps
+
+
+def test_between_counts_the_gamma_function_continues_the_formula():
+    n, k, logit = 16, 4.8, 0.25
+    log_choose = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    expected = log_choose + k * logit - n * math.log1p(math.exp(logit))
+    x, params = torch.tensor([[[k / n]], [[logit]]], dtype=torch.float64)
+    assert vq.Binomial(n).log_prob(x, params).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_value_between_two_counts_is_refused_however_close_it_is():
+    with pytest.raises(ValueError, match="expected fractions"):
+        vq.Binomial(16).check_data(torch.tensor([[0.5 + 1e-6]]))
+
+
+def test_gradients_pass_through_a_gaussian_s_samples_alone():
+    def slope(p):
+        params = torch.zeros(4, 3, requires_grad=True)
+        return torch.autograd.grad(p.sample(params).sum(), params)[0]
+
+    assert (slope(vq.Gaussian(0.5)) == 1).all()
+    assert (slope(vq.Bernoulli()) == 0).all()
+    with pytest.raises(RuntimeError, match="derivative for aten::binomial is not implemented"):
+        slope(vq.Binomial(16))
+
+
+@pytest.mark.parametrize(
     ("make", "expected"),
     [
+        (
+            lambda: vq.Gaussian(0.01, min_variance=1.0),
+            "min_variance=1.0 with variance=0.01, which does not use it: expected min_variance to",
+        ),
+        (
+            lambda: vq.Gaussian(0.01, initial_variance=0.3),
+            "initial_variance=0.3 with variance=0.01, which does not use it",
+        ),
+        (
+            lambda: vq.Gaussian("per_dimension", initial_variance=0.3),
+            "initial_variance=0.3 with variance='per_dimension', which does not use it: expected "
+            "initial_variance to be left out, or variance='shared'",
+        ),
         (lambda: vq.Gaussian("shard"), "variance='shard': expected 'shared', 'per_dimension' or a"),
         (lambda: vq.Gaussian("fixed"), "variance='fixed': expected 'shared'"),
         (lambda: vq.Gaussian(True), "variance=True: expected a finite number above 0"),

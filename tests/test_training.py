@@ -199,6 +199,23 @@ class Recorded(Mean):
         return super().loss(x)
 
 
+@pytest.mark.parametrize(("batch_size", "sizes"), [(3, [1024, 476]), (1200, [1200, 300])])
+def test_validation_takes_1024_samples_at_a_time_or_more(batch_size, sizes):
+    network, batches = Mean(), []
+    loss = network.loss
+
+    def watched(x, *, generator):
+        if not network.training:
+            batches.append(len(x))
+        return loss(x, generator=generator)
+
+    network.loss = watched
+    data = torch.arange(1500.0, dtype=torch.float64)[:, None]
+    history = fit(network, data[:4], epochs=1, batch_size=batch_size, lr=1e-12, x_valid=data)
+    assert batches == sizes
+    assert history.valid["distance"] == pytest.approx([data.square().mean().item()])
+
+
 def test_labels_go_with_their_rows():
     data = torch.arange(10.0, dtype=torch.float64)[:, None]
     network = Recorded()
@@ -954,6 +971,15 @@ def test_a_saved_model_is_not_a_checkpoint(tmp_path):
     write_checkpoint(path, {"w": torch.ones(2)}, {"kind": "VQVAE", "format": 1})
     with pytest.raises(ValueError, match="model holds 'VQVAE', not a checkpoint of `fit`"):
         fit(model(), x(), epochs=1, checkpoint=path)
+
+
+def test_a_resumed_run_replaces_the_weights_of_a_model_of_the_same_shape(tmp_path):
+    first, other, anew = model(0), model(1), model(1)
+    fit(first, x(), epochs=2, checkpoint=tmp_path / "run")
+    fit(other, x(), epochs=2, checkpoint=tmp_path / "run")
+    assert same(first.state_dict(), other.state_dict())
+    fit(anew, x(), epochs=2, checkpoint=tmp_path / "run", resume=False)
+    assert not same(first.state_dict(), anew.state_dict())
 
 
 def test_the_file_of_a_run_on_other_weights_of_the_same_print_is_refused(tmp_path):

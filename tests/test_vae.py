@@ -399,6 +399,11 @@ class Pair(nn.Module):
         return self.result
 
 
+def two_blocks(likelihood, width=12):
+    """A model of D = 6 whose decoder gives a mean and a variance, or something else."""
+    return vq.VAE(vq.GaussianEncoder(vq.mlp([6, 16]), 16, 2), vq.mlp([2, width]), likelihood)
+
+
 def with_encoder(result):
     return vq.VAE(Pair(result), vq.mlp([2, 6]), vq.Gaussian())
 
@@ -508,6 +513,66 @@ def with_encoder(result):
             r"y has shape \(2,\): expected \(2, 3\)",
         ),
         (lambda: numbered().sample(2), ValueError, r"y is missing: Numbers\(dim=3\) needs"),
+        (
+            lambda: vq.KLWarmUp(vq.mlp([2, 2]), 3),
+            TypeError,
+            "model is a _MLP: expected a VAE, whose loss weighs the KL",
+        ),
+        (
+            lambda: small().loss(draws(3, 6), posterior=small().encode(draws(1, 6))),
+            ValueError,
+            r"posterior's mu has shape \(1, 2\): expected \(3, 2\)",
+        ),
+        (
+            lambda: small().loss(draws(3, 6), posterior=(draws(3, 2), draws(3, 1))),
+            ValueError,
+            r"posterior's log_var has shape \(3, 1\): expected \(3, 2\)",
+        ),
+        (
+            lambda: small().loss(draws(3, 6), posterior=draws(2, 3, 2)),
+            TypeError,
+            r"posterior is a tensor of shape \(2, 3, 2\) .*: expected the pair \(mu, log_var\)",
+        ),
+        (
+            lambda: small().loss(draws(6), posterior=small().encode(draws(6, 6))),
+            ValueError,
+            r"x has shape \(6,\): expected \(B, D\)",
+        ),
+        (
+            lambda: small().loss(draws(3, 6).long(), posterior=small().encode(draws(3, 6))),
+            TypeError,
+            "x has dtype torch.int64: expected floating-point numbers",
+        ),
+        (
+            lambda: two_blocks(vq.Gaussian()).reconstruct(torch.zeros(3, 6)),
+            ValueError,
+            r"decoder's output has shape \(3, 12\): expected \(..., 6\), the mean of each of D=6",
+        ),
+        (
+            lambda: two_blocks(vq.Bernoulli())(torch.zeros(3, 6)),
+            ValueError,
+            r"decoder's output has shape \(3, 12\): expected \(..., 6\), the logit of each of D=6",
+        ),
+        (
+            lambda: two_blocks(vq.Gaussian()).interpolate(torch.zeros(3, 6), torch.zeros(3, 6)),
+            ValueError,
+            r"decoder's output has shape \(9, 3, 12\): expected \(..., 6\)",
+        ),
+        (
+            lambda: two_blocks(vq.Gaussian()).log_likelihood(torch.zeros(3, 6), K=2),
+            ValueError,
+            r"decoder's output has shape \(2, 3, 12\): expected \(..., 6\)",
+        ),
+        (
+            lambda: two_blocks(vq.Gaussian("per_dimension"), 7).sample(3),
+            ValueError,
+            r"decoder's output has shape \(3, 7\): expected \(..., 2 \* D\)",
+        ),
+        (
+            lambda: two_blocks(vq.Gaussian("per_dimension"), 7).sample_mean(3),
+            ValueError,
+            r"decoder's output has shape \(3, 7\): expected \(..., 2 \* D\)",
+        ),
         (lambda: vq.KLWarmUp(small(), 0), ValueError, "epochs=0: expected"),
         (lambda: vq.KLWarmUp(small(K=5), 3), ValueError, "model has K=5: .* expected a model with"),
     ],
@@ -515,6 +580,27 @@ def with_encoder(result):
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_model_without_a_condition_copies_no_rows():
+    """And rows with gaps in memory give the bits that rows without them give."""
+    net, x, inputs = small(), draws(6, 8).T[:5], []  # (5, 6), columns first
+    net.encoder.register_forward_hook(lambda module, args, out: inputs.append(args[0]))
+    solid = x.contiguous()
+    assert not x.is_contiguous()
+    assert torch.equal(net.encode(x).mu, net.encode(solid).mu)
+    assert inputs[0].is_contiguous()
+    assert inputs[1].data_ptr() == solid.data_ptr()
+
+
+def test_gradients_and_modes_are_as_documented():
+    net, x = small(), draws(4, 6)
+    for differentiable in (net.encode(x).mu, net.decode(draws(4, 2)), net(x), net.loss(x)["loss"]):
+        assert differentiable.requires_grad
+    others = net.sample(4), net.sample_mean(4), net.interpolate(x, x), net.log_likelihood(x, K=2)
+    assert not any(result.requires_grad for result in others)
+    assert net.training
+    assert "kl_weight" not in net.state_dict()
 
 
 def test_an_empty_batch_has_no_likelihood_to_estimate():

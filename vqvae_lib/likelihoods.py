@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,9 @@ from torch.nn.functional import softplus
 from vqvae_lib._checks import check_count, check_number, raise_if_any
 
 __all__ = ["Bernoulli", "Binomial", "Gaussian", "Likelihood"]
+
+_MIN_VARIANCE = 1e-4
+_INITIAL_VARIANCE = 0.1
 
 
 class Likelihood(nn.Module, ABC):
@@ -56,6 +60,12 @@ class Likelihood(nn.Module, ABC):
         -------
         torch.Tensor
             Shape (..., B, D).
+
+        Raises
+        ------
+        ValueError
+            If the last axis of `params` is not P * D wide. The values of x are not looked at:
+            `check_data` does that.
         """
 
     @abstractmethod
@@ -64,7 +74,12 @@ class Likelihood(nn.Module, ABC):
 
     @abstractmethod
     def sample(self, params: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Draw x from p(x|z): ``(..., B, P * D) -> (..., B, D)``."""
+        """Draw x from p(x|z): ``(..., B, P * D) -> (..., B, D)``.
+
+        Gradients with respect to `params` pass through a Gaussian's samples, which are mean +
+        std * noise, and not through discrete ones: `Bernoulli` gives gradients of 0, and backward
+        through samples of `Binomial` is an error of torch.
+        """
 
     def settings(self) -> dict[str, str | float]:
         """Return the arguments that build this likelihood again, for its repr and for files."""
@@ -78,36 +93,49 @@ class Likelihood(nn.Module, ABC):
         """Raise ValueError for the first value of x that this distribution cannot produce."""
         raise_if_any("x", x, ~x.isfinite(), "finite numbers")
 
-    def check_params(self, params: Tensor, D: int) -> None:
-        """Raise ValueError if the decoder was made for another likelihood or another D."""
-        width = self.params_per_dimension * D
-        if params.shape[-1] != width:
+    def check_params(self, params: Tensor, D: int | None = None) -> None:
+        """Raise ValueError if the decoder was made for another likelihood or another D.
+
+        Without D, all that can be seen is whether the last axis splits into P equal blocks.
+        """
+        P = self.params_per_dimension
+        if D is None:
+            fits = params.ndim > 0 and params.shape[-1] % P == 0
+            width, dimensions = f"{P} * D", "D dimensions"
+        else:
+            fits = params.ndim > 0 and params.shape[-1] == P * D
+            width, dimensions = f"{P * D}", f"D={D} dimensions"
+        if not fits:
             raise ValueError(
                 f"the decoder's output has shape {tuple(params.shape)}: expected (..., {width}), "
-                f"the {' and the '.join(self.param_names)} of each of D={D} dimensions, for {self}"
+                f"the {' and the '.join(self.param_names)} of each of {dimensions}, for {self}"
             )
 
 
 class Bernoulli(Likelihood):
-    """Black or white: each dimension is 0 or 1.
+    """Zeros and ones: each dimension is 1 with probability p, and 0 otherwise.
 
-    Grey values in between are not outcomes of a coin. Their "binary cross-entropy" is often
-    reported as a negative log-likelihood, but it isn't one: even a perfect model does not bring
-    it to zero. Use `vqvae_lib.data.binarise` first, or `Binomial` or `Gaussian`.
+    For grey values in between, the same formula ("binary cross-entropy") is often reported as a
+    negative log-likelihood. It isn't one: as a density on [0, 1], ``p**x * (1 - p)**(1 - x)`` is
+    not normalised. Its integral over x is at most 1/2 and depends on p, so the missing factor
+    cannot be left out as a constant. Use `vqvae_lib.data.binarise` first, or `Binomial` or
+    `Gaussian`.
     """
 
     param_names = ("logit",)
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         """``x log p + (1 - x) log(1 - p)`` with p = sigmoid(logit), of each dimension."""
-        return x * params - softplus(params)  # the same, without the logarithm of a tiny p
+        self.check_params(params, x.shape[-1])
+        # The same, without the logarithm of a tiny p: off by no more than the logit's rounding.
+        return x * params - softplus(params)  # (..., B, D)
 
     def mean(self, params: Tensor) -> Tensor:
         """Probability of a 1."""
         return params.sigmoid()
 
     def sample(self, params: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Draw zeros and ones."""
+        """Draw zeros and ones; gradients through them are 0."""
         return torch.bernoulli(params.sigmoid(), generator=generator)
 
     def check_data(self, x: Tensor) -> None:
@@ -117,7 +145,7 @@ class Bernoulli(Likelihood):
 
 
 class Binomial(Likelihood):
-    """Grey levels as counts: n points per dimension, each black with probability p.
+    """Counts from 0 to n, such as grey levels: n points per dimension, each black with chance p.
 
     The 8x8 digits are such counts: each pixel says how many of 16 points carry ink. x is the
     count divided by n, as `vqvae_lib.data.load_digits` gives it, so that means are images; the
@@ -145,7 +173,12 @@ class Binomial(Likelihood):
         return {"total_count": self.total_count}
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
-        """``log C(n, k) + k log p + (n - k) log(1 - p)`` with k = n x, of each dimension."""
+        """``log C(n, k) + k log p + (n - k) log(1 - p)`` with k = n x, of each dimension.
+
+        Between two counts the gamma function continues the formula: k is not rounded, so that a
+        chain may start from a mean image. `check_data` tells what is a count.
+        """
+        self.check_params(params, x.shape[-1])
         n = self.total_count
         k = n * x  # (B, D)
         log_choose = math.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)  # (B, D)
@@ -156,15 +189,17 @@ class Binomial(Likelihood):
         return params.sigmoid()
 
     def sample(self, params: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Draw counts, divided by n."""
+        """Draw counts, divided by n; torch has no gradients through them."""
         p = params.sigmoid()
         n = torch.full_like(p, self.total_count)
         return torch.binomial(n, p, generator=generator) / n
 
     def check_data(self, x: Tensor) -> None:
-        """Raise ValueError for anything but 0, 1/n, 2/n, …, 1."""
+        """Raise ValueError for anything but 0, 1/n, 2/n, …, 1, up to rounding in x's dtype."""
         k = self.total_count * x
-        whole = (x >= 0) & (x <= 1) & ((k - k.round()).abs() < 1e-3)
+        eps = torch.finfo(x.dtype).eps if x.is_floating_point() else 0.0
+        tolerance = 4 * self.total_count * eps  # a few roundings of n x
+        whole = (x >= 0) & (x <= 1) & ((k - k.round()).abs() <= tolerance)
         raise_if_any("x", x, ~whole, f"fractions in [0, 1], counts divided by {self.total_count}")
 
 
@@ -172,8 +207,10 @@ class Gaussian(Likelihood):
     """Real numbers: the decoder gives the mean, and `variance` says where the variance comes from.
 
     Squared error is this likelihood in disguise: summed over the dimensions it stands for a
-    variance of 1/2, averaged over them for D/2. For data in [0, 1] both are far too wide, and the
-    KL term then presses the code flat. A shared variance settles at the mean squared error.
+    variance of 1/2, averaged over them for D/2. For data in [0, 1] both are far too wide: a good
+    reconstruction then gains fewer nats than the KL term charges for it, and the posterior
+    collapses, which means that q(z|x) equals the prior and z tells nothing about x. A shared
+    variance settles at the mean squared error.
 
     Parameters
     ----------
@@ -181,12 +218,13 @@ class Gaussian(Likelihood):
         "shared": one trained variance for all dimensions. "per_dimension": the decoder gives a
         second block of D numbers, the raw log-variances. A number: fixed at this value.
     min_variance
-        Floor of a variance that is not fixed: ``min_variance + exp(raw_log_var)``. Without it the
-        likelihood of a pixel that never changes would grow without bound.
+        Floor of a trained variance, ``min_variance + exp(raw_log_var)``. Without it the likelihood
+        of a pixel that never changes would grow without bound. A fixed variance has no floor.
     initial_variance
-        Where a shared variance starts, above `min_variance`. An optimiser moves its logarithm by
-        about the learning rate per step, so a short training suffers from a start far from the
-        mean squared error. 0.1 lies between the variance of grey images and their best error.
+        Where a shared variance starts, above `min_variance`; no other kind takes it. Adam moves
+        log(variance - min_variance) by about the learning rate per step, so a short training ends
+        early on the way from a start far away from the mean squared error. 0.1 lies between the
+        variance of grey images and the best error that models of them reach.
 
     Attributes
     ----------
@@ -197,19 +235,20 @@ class Gaussian(Likelihood):
     ------
     ValueError
         If `variance` is neither of the two words nor a number above 0, or another argument is
-        out of range.
+        out of range, or given for a kind of variance that does not use it.
     """
 
     param_names: tuple[str, ...] = ("mean",)
 
     def __init__(
         self,
-        variance: str | float = "shared",
+        variance: Literal["shared", "per_dimension"] | float = "shared",
         *,
-        min_variance: float = 1e-4,
-        initial_variance: float = 0.1,
+        min_variance: float = _MIN_VARIANCE,
+        initial_variance: float = _INITIAL_VARIANCE,
     ) -> None:
         super().__init__()
+        self.variance_mode: Literal["shared", "per_dimension", "fixed"]
         self.min_variance = check_number("min_variance", min_variance, least=0)
         match variance:
             case "shared":
@@ -220,6 +259,7 @@ class Gaussian(Likelihood):
                 raw = math.log(self.initial_variance - self.min_variance)
                 self.raw_log_var = nn.Parameter(torch.tensor(raw))
             case "per_dimension":
+                _refuse_unused(variance, "initial_variance", initial_variance, _INITIAL_VARIANCE)
                 self.variance_mode = "per_dimension"
                 self.param_names = ("mean", "raw_log_var")
             case str():
@@ -227,8 +267,10 @@ class Gaussian(Likelihood):
                     f"variance={variance!r}: expected 'shared', 'per_dimension' or a number above 0"
                 )
             case _:
-                self.variance_mode = "fixed"
                 self.fixed_variance = check_number("variance", variance, above=0)
+                _refuse_unused(variance, "min_variance", min_variance, _MIN_VARIANCE)
+                _refuse_unused(variance, "initial_variance", initial_variance, _INITIAL_VARIANCE)
+                self.variance_mode = "fixed"
 
     def settings(self) -> dict[str, str | float]:
         """Return the arguments that matter to this kind of variance."""
@@ -248,24 +290,35 @@ class Gaussian(Likelihood):
             return params.new_tensor(self.fixed_variance)
         if self.variance_mode == "shared":
             return self.min_variance + self.raw_log_var.exp()
+        self.check_params(params)
         _, raw_log_var = params.chunk(2, dim=-1)  # (..., B, 2 D) -> (..., B, D)
         return self.min_variance + raw_log_var.exp()
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         """``-½ [(x - mean)² / variance + log variance + log 2π]``, of each dimension."""
+        self.check_params(params, x.shape[-1])
         variance = self.variance(params)
         squares = (x - self.mean(params)).square() / variance  # (..., B, D)
         return -0.5 * (squares + variance.log() + math.log(2 * math.pi))
 
     def mean(self, params: Tensor) -> Tensor:
-        """Mean, of any sign."""
+        """First block of the decoder's output, as it is."""
+        self.check_params(params)
         if self.variance_mode != "per_dimension":
             return params
         mean, _ = params.chunk(2, dim=-1)  # (..., B, 2 D) -> (..., B, D)
         return mean
 
     def sample(self, params: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Draw from the density, pixel noise included."""
+        """Draw from the density, pixel noise included: mean + std * noise, with gradients."""
         mean = self.mean(params)
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
         return mean + self.variance(params).sqrt() * noise
+
+
+def _refuse_unused(variance: str | float, name: str, value: float, default: float) -> None:
+    if value != default:
+        raise ValueError(
+            f"{name}={value!r} with variance={variance!r}, which does not use it: expected "
+            f"{name} to be left out, or variance='shared'"
+        )

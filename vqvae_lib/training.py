@@ -1,8 +1,8 @@
 """Training: one loop, with a history, early stopping, checkpoints and a resume to the same bits.
 
 A model is any ``nn.Module`` with ``loss(x, generator=g)``, or ``loss(x, y, generator=g)`` where
-there are labels, that returns a dict of named scalar tensors. ``"loss"`` is minimised; the other
-terms are recorded along with it.
+there are labels, that returns a dict of named scalar tensors, each a mean over the samples of the
+batch. ``"loss"`` is minimised; the other terms are recorded along with it.
 """
 
 from __future__ import annotations
@@ -64,14 +64,18 @@ def fit(
 ) -> History:
     """Train a model on data held in memory.
 
-    Everything random follows from `seed`: the same call on the same model gives the same bits.
-    Torch's global generators and the modes (training or evaluation) of the model's parts are left
-    as they were.
+    Everything random follows from `seed`: on the CPU, with one installation and number of threads,
+    the same call on the same model gives the same bits. That holds for randomness drawn from torch;
+    functions of the caller's own have to draw from the generator that they are given. On a GPU,
+    torch may add in another order each time. Torch's global generators and the modes (training or
+    evaluation) of the model's parts are left as they were.
 
     Parameters
     ----------
     model
-        Has ``loss(x, generator=g) -> {"loss": scalar, ...}``; its weights change in place.
+        Has ``loss(x, generator=g) -> {"loss": scalar, ...}``, each term a mean over the batch: the
+        history weighs it by the batch's size, so a sum would give wrong numbers without an error.
+        The weights change in place; a `checkpoint` of the same run replaces those that it has now.
     x_train
         Data, shape (N, ...) with two axes or more, finite, of the model's dtype, on its device.
     y_train
@@ -80,7 +84,8 @@ def fit(
     epochs
         How often to go through the data, the epochs before a resume included.
     batch_size
-        Samples per step; the last batch of an epoch may be smaller.
+        Samples per step; the last batch of an epoch may be smaller. Validation, which needs no
+        memory for gradients, takes at least 1024 samples at a time.
     lr
         Learning rate.
     optimizer
@@ -89,7 +94,8 @@ def fit(
         As the optimiser defines it.
     x_valid
         Data on which the loss is measured after each epoch, shape (N_valid, ...). Whatever the
-        loss draws there is the same in every epoch, so that epochs can be compared.
+        loss draws from its generator there is the same in every epoch, so that epochs can be
+        compared.
     y_valid
         Its labels, shape (N_valid, ...), where `y_train` is given.
     patience
@@ -106,10 +112,13 @@ def fit(
         shape: ``lambda x, g: binarise(x, generator=g)`` draws black and white anew each time.
     checkpoint
         File that is written after each epoch. A run that was interrupted goes on from it when the
-        same call is made again, and ends with the same bits as if it had never stopped. The file
-        of another run is refused: settings, data, printed model and functions are compared.
+        same call is made again, and ends with the same bits as if it had never stopped, under the
+        conditions above. The file of another run is refused: settings, data, functions, the
+        printed model and its parameters' shapes are compared.
     resume
-        Whether to go on from `checkpoint` if it exists; False starts anew and overwrites it.
+        Whether to go on from `checkpoint` if it exists. The file's weights then replace the
+        model's, whatever these were: a pretrained model of the same architecture loses its own.
+        False starts anew from the model's weights, and overwrites the file.
     seed
         Seeds the order of the samples, whatever the model draws, and its dropout.
     progress
@@ -127,7 +136,8 @@ def fit(
         If an argument doesn't fit, the data is not finite, or `checkpoint` is damaged or belongs
         to another run.
     TypeError
-        If the data is not a tensor of floating-point numbers, or the model has no such loss.
+        If the data is not a tensor of floating-point numbers, or `model` is not a module whose
+        ``loss`` returns a dict of scalar tensors with the key ``"loss"``.
     TrainingDiverged
         If the loss or a weight stops being finite: model and checkpoint keep the last good epoch.
 
@@ -153,7 +163,7 @@ def fit(
         patience = check_count("patience", patience)
         if not valid:
             raise ValueError(f"patience={patience} without x_valid: expected data to watch")
-    rates = _list_rates(lr, schedule, epochs)
+    learning_rates = _list_learning_rates(lr, schedule, epochs)
 
     run_file = None
     if checkpoint is not None:
@@ -170,14 +180,12 @@ def fit(
             before_epoch=before_epoch,
         )
         run_file = RunFile(Path(checkpoint), identity)
-    surroundings = (
-        before_epoch if isinstance(before_epoch, AbstractContextManager) else nullcontext()
-    )
+    context = before_epoch if isinstance(before_epoch, AbstractContextManager) else nullcontext()
 
-    with _isolate_randomness(x_train.device, seed), preserve_modes(model), surroundings:
+    with _isolate_randomness(x_train.device, seed), preserve_modes(model), context:
         run = _Run(model, optimizer, weight_decay, seed)
         if run_file is not None and resume and run_file.exists():
-            run.restore(run_file.read(rates))
+            run.restore(run_file.read(learning_rates))
 
         with ProgressBar(progress, epochs, run.history.epochs) as bar:
             for epoch in range(run.history.epochs, epochs):
@@ -186,9 +194,11 @@ def fit(
                 if before_epoch is not None:
                     before_epoch(epoch)
                 with run.undo_divergence():
-                    train_terms = run.train_epoch(train, batch_size, rates[epoch], transform)
-                    valid_terms = run.evaluate(valid, batch_size)
-                    run.record(train_terms, valid_terms, rates[epoch])
+                    train_terms = run.train_epoch(
+                        train, batch_size, learning_rates[epoch], transform
+                    )
+                    valid_terms = run.evaluate(valid, batch_size) if valid else {}
+                    run.record(train_terms, valid_terms, learning_rates[epoch])
                 if run_file is not None:
                     run_file.write(run.state())
                 bar.advance(train_terms, valid_terms)
@@ -228,19 +238,22 @@ class _Run:
         parameters = [p for p in model.parameters() if p.requires_grad]
         self.model = model
         self.seed = seed
-        # fused: one kernel for all weights, which takes a quarter off a small model's step.
-        self.optimizer = _OPTIMIZERS[optimizer](parameters, weight_decay=weight_decay, fused=True)
-        self.generator = torch.Generator(parameters[0].device).manual_seed(seed)
+        device = parameters[0].device
+        # fused: one kernel for all weights, which takes a quarter off a small model's step. Not
+        # every device has it; None leaves the choice to torch.
+        fused = True if device.type in ("cpu", "cuda") else None
+        self.optimizer = _OPTIMIZERS[optimizer](parameters, weight_decay=weight_decay, fused=fused)
+        self.generator = torch.Generator(device).manual_seed(seed)
         self.history = History()
         self.last_weights = _copy_weights(model)  # after the last completed epoch
         self.best_weights = self.last_weights
 
     def train_epoch(
-        self, samples: Samples, batch_size: int, rate: float, transform: Transform | None
+        self, samples: Samples, batch_size: int, lr: float, transform: Transform | None
     ) -> dict[str, float]:
         """Go through the samples once, in a new order; return each term's mean over them."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = lr
         self.model.train()
         N = len(samples[0])
         sums: dict[str, float] = {}
@@ -252,7 +265,7 @@ class _Run:
             terms = _compute_terms(self.model, (x, *y), self.generator)
             loss = terms["loss"].item()
             if not math.isfinite(loss):
-                raise _divergence(
+                raise _make_divergence_error(
                     f"the loss became {loss} in epoch {self.history.epochs}, step {step}"
                 )
             self.optimizer.zero_grad()
@@ -272,17 +285,19 @@ class _Run:
                 _accumulate(sums, terms, len(batch[0]))
         return {name: total / len(samples[0]) for name, total in sums.items()}
 
-    def record(self, train: dict[str, float], valid: dict[str, float], rate: float) -> None:
+    def record(self, train: dict[str, float], valid: dict[str, float], lr: float) -> None:
         """Complete the epoch, if it left the model sound: keep its terms and its weights."""
         epoch = self.history.epochs
         if valid and not math.isfinite(valid["loss"]):
-            raise _divergence(f"the validation loss became {valid['loss']} after epoch {epoch}")
+            raise _make_divergence_error(
+                f"the validation loss became {valid['loss']} after epoch {epoch}"
+            )
         weights = _copy_weights(self.model)
         for name, t in weights.items():
             # The last step may have spoilt them without another loss to show it.
             if not t.isfinite().all():
-                raise _divergence(f"{name} is not finite after epoch {epoch}")
-        self.history.append(train, valid, rate)
+                raise _make_divergence_error(f"{name} is not finite after epoch {epoch}")
+        self.history.append(train, valid, lr)
         self.last_weights = weights
         if self.history.best_epoch == epoch:
             self.best_weights = weights
@@ -332,7 +347,9 @@ def _check_model(model: nn.Module) -> None:
         raise ValueError("model has no parameter to train: expected one with requires_grad=True")
 
 
-def _list_rates(lr: float, schedule: Callable[[int], float] | None, epochs: int) -> list[float]:
+def _list_learning_rates(
+    lr: float, schedule: Callable[[int], float] | None, epochs: int
+) -> list[float]:
     """Learning rate of each epoch."""
     if schedule is None:
         return [lr] * epochs
@@ -386,7 +403,7 @@ def _accumulate(sums: dict[str, float], terms: dict[str, Tensor], count: int) ->
         sums[name] = sums.get(name, 0.0) + count * term.item()
 
 
-def _divergence(event: str) -> TrainingDiverged:
+def _make_divergence_error(event: str) -> TrainingDiverged:
     return TrainingDiverged(
         f"{event}; the model is back at its weights before this epoch. Try a smaller lr."
     )

@@ -1,9 +1,9 @@
 """The variational autoencoder: a prior, a likelihood, an encoder of distributions, a bound.
 
-Data flow, once: x (B, D) -> encoder -> mu, log_var (B, d) -> reparameterise -> z (B, d) ->
-bottleneck -> o (B, m) -> decoder -> parameters of the likelihood p(x|z). Every model of the course
-from chapter 3 on is this class with another bottleneck: nothing, a classical layer, or a quantum
-circuit.
+Data flow in one direction: x (B, D) -> encoder -> mu, log_var (B, d) -> reparameterise ->
+z (B, d) -> bottleneck -> o (B, m) -> decoder -> parameters of the likelihood p(x|z). Every model of
+the course from chapter 3 on is this class with another bottleneck: nothing, a classical layer, or a
+quantum circuit.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def reparameterise(
     K
         How many draws per sample; None for one, without an axis for it.
     generator
-        Draws eps; None means torch's global one.
+        Source of eps; None means torch's global one.
 
     Returns
     -------
@@ -122,7 +122,7 @@ class VAE(nn.Module):
     likelihood
         p(x|z), see `vqvae_lib.likelihoods`.
     bottleneck
-        Stands between code and decoder, (B, d) -> (B, m); None passes the code on.
+        Maps the code to what the decoder takes, (B, d) -> (B, m); None passes the code on.
     condition
         For a model of p(x|y): what y is, `Labels` or `Numbers`. Every method then asks for y, and
         its `width` numbers are appended to each row that encoder and decoder take,
@@ -132,13 +132,27 @@ class VAE(nn.Module):
     K
         Importance samples in the loss. Above 1 it is the negative IWAE bound, and beta must be 1.
 
+    Attributes
+    ----------
+    kl_weight
+        A further factor on the KL, which counts in training mode only; 1, and less during a
+        `KLWarmUp`. It is not saved with the weights.
+
     Raises
     ------
     ValueError
-        If a number is out of range; when used, if a part's output does not fit the next, or y is
-        missing or unasked for.
+        If a number is out of range. When used: if the encoder's output is not two times (B, d), or
+        the decoder's is not as wide as the likelihood needs it; if y is missing, or given to a
+        model without a condition.
     TypeError
-        If `encoder` does not state its ``d``, or `likelihood` or `condition` is something else.
+        If `encoder` does not state its ``d``, `likelihood` is not a `Likelihood`, or `condition`
+        is not a `Condition`.
+
+    Notes
+    -----
+    `encode`, `decode`, `reconstruct` and `loss` can be differentiated; `sample`, `sample_mean`,
+    `interpolate` and `log_likelihood` run without gradients. No method changes the mode of the
+    model: with dropout or batch normalisation in it, call ``eval()`` before you evaluate it.
 
     Examples
     --------
@@ -192,7 +206,7 @@ class VAE(nn.Module):
                 f"beta={beta!r} with K={K!r}: the importance-weighted bound has no KL term to "
                 "weigh; expected beta=1, or K=1"
             )
-        self.kl_weight = 1.0  # below 1 while a `KLWarmUp` is at work
+        self.kl_weight = 1.0
 
     @property
     def d(self) -> int:
@@ -210,14 +224,17 @@ class VAE(nn.Module):
         """Approximate posterior q(z|x): ``(B, D) -> two times (B, d)``."""
         check_tensor("x", x, ("B", "D"))
         posterior = self.encoder(self._append_condition(x, y))
-        if not isinstance(posterior, tuple) or len(posterior) != 2:
+        return self._check_posterior(posterior, len(x), "encoder gave", "the encoder's")
+
+    def _check_posterior(self, q: object, B: int, subject: str, owner: str) -> Posterior:
+        """Refuse what is not a pair, or does not have one row for each of B samples."""
+        if not isinstance(q, tuple) or len(q) != 2:
             raise TypeError(
-                f"encoder gave {describe(posterior)}: expected the pair (mu, log_var), each "
-                f"(B, {self.d})"
+                f"{subject} {describe(q)}: expected the pair (mu, log_var), each (B, {self.d})"
             )
-        for name, value in zip(Posterior._fields, posterior, strict=True):
-            check_tensor(f"the encoder's {name}", value, (len(x), self.d))
-        return Posterior(*posterior)
+        for name, value in zip(Posterior._fields, q, strict=True):
+            check_tensor(f"{owner} {name}", value, (B, self.d))
+        return Posterior(*q)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Parameters of p(x|z): ``(..., B, d) -> (..., B, D * params_per_dimension)``."""
@@ -227,20 +244,29 @@ class VAE(nn.Module):
         rows = self._append_condition(o, y).flatten(0, -2)  # (R, m + width)
         return self.decoder(rows).unflatten(0, leading)
 
+    def _decode_checked(self, z: Tensor, y: Tensor | None, D: int) -> Tensor:
+        """Decode, and refuse a decoder that was made for another likelihood or another D."""
+        params = self.decode(z, y)
+        self.likelihood.check_params(params, D)
+        return params
+
     def _append_condition(self, rows: Tensor, y: Tensor | None) -> Tensor:
-        """Tell each row its condition: ``(..., B, k) -> (..., B, k + width)``."""
-        condition = self.condition.rows(y, like=rows)  # (B, width)
+        """Append to each row what it is conditioned on: ``(..., B, k) -> (..., B, k + width)``."""
+        condition = self.condition.rows(y, like=rows)  # (B, width), or an error about y
+        if not self.condition.width:
+            return rows.contiguous()  # as torch.cat would give them, but without a copy
         return torch.cat([rows, condition.expand(*rows.shape[:-1], -1)], dim=-1)
 
     # ---------------------------------------------------------------- use
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Reconstruct, see `reconstruct`."""
+        """Reconstruct x, as `reconstruct` does."""
         return self.reconstruct(x, y)
 
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Mean of p(x|z) at the posterior's mean: ``(B, D) -> (B, D)``."""
-        return self.likelihood.mean(self.decode(self.encode(x, y).mu, y))
+        z = self.encode(x, y).mu  # (B, d)
+        return self.likelihood.mean(self._decode_checked(z, y, x.shape[1]))
 
     @torch.no_grad()
     def sample(
@@ -251,16 +277,17 @@ class VAE(nn.Module):
         Parameters
         ----------
         n
-            How many.
+            How many to draw.
         y
-            Their conditions, n rows, for a conditional model.
+            Conditions of the new data, n rows, for a conditional model.
         generator
-            Draws z and x; None means torch's global one.
+            Source of z and x; None means torch's global one.
 
         Returns
         -------
         torch.Tensor
-            Shape (n, D).
+            Shape (n, D), as the decoder gives it: the model knows D from data alone, so of a
+            decoder made for another likelihood only an output that cannot be split is refused.
         """
         params = self.decode(self._draw_codes(n, generator), y)
         return self.likelihood.sample(params, generator=generator)
@@ -306,7 +333,7 @@ class VAE(nn.Module):
         start, end = self.encode(x_from, y).mu, self.encode(x_to, y).mu  # (B, d) each
         t = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device)  # (steps,)
         z = start + t[:, None, None] * (end - start)  # (steps, B, d)
-        return self.likelihood.mean(self.decode(z, y))
+        return self.likelihood.mean(self._decode_checked(z, y, x_from.shape[1]))
 
     # ---------------------------------------------------------------- bounds
 
@@ -327,20 +354,31 @@ class VAE(nn.Module):
         y
             Conditions, B rows, for a conditional model.
         posterior
-            Draw codes from this q instead of q(z|x): the bound on log p(x) holds for any.
+            Draw codes from this q instead of q(z|x), mu and log_var of shape (B, d) each: the
+            bound on log p(x) holds for any.
         generator
-            Draws eps; None means torch's global one.
+            Source of eps; None means torch's global one.
 
         Returns
         -------
         dict
-            ``"loss"``, minimised: ``reconstruction + beta * kl``, or the negative IWAE bound for
-            K > 1. ``"reconstruction"``: minus the average of log p(x|z). ``"kl"``: the KL of q
-            from the prior, before beta. A `KLWarmUp` counts in training mode only.
+            ``"loss"``, minimised: ``reconstruction + beta * kl_weight * kl`` in training mode,
+            ``reconstruction + beta * kl`` in evaluation mode, and the negative IWAE bound, without
+            weights, for K > 1. ``"reconstruction"``: minus the average of log p(x|z). ``"kl"``:
+            the KL of q from the prior, before any weight.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If x is not of shape (B, D), holds a value that the likelihood cannot produce, or does
+            not fit y, `posterior` or a part of the model.
         """
+        check_tensor("x", x, ("B", "D"))
         self.likelihood.check_data(x)
         if posterior is None:
             posterior = self.encode(x, y)
+        else:
+            posterior = self._check_posterior(posterior, len(x), "posterior is", "posterior's")
         z = reparameterise(*posterior, K=self.K, generator=generator)  # (K, B, d)
         log_px = self._log_px(x, z, y)  # (K, B)
         kl = gaussian_kl(*posterior)  # (B,)
@@ -378,7 +416,7 @@ class VAE(nn.Module):
         K
             Importance samples, 1 or more. K = 1 estimates the ELBO; published values use 5000.
         generator
-            Draws eps; None means torch's global one.
+            Source of eps; None means torch's global one.
 
         Returns
         -------
@@ -406,8 +444,7 @@ class VAE(nn.Module):
 
     def _log_px(self, x: Tensor, z: Tensor, y: Tensor | None) -> Tensor:
         """Log p(x|z) of K codes per sample: ``(K, B, d) -> (K, B)``."""
-        params = self.decode(z, y)  # (K, B, D * params_per_dimension)
-        self.likelihood.check_params(params, x.shape[-1])
+        params = self._decode_checked(z, y, x.shape[1])  # (K, B, D * params_per_dimension)
         return sum_over_dimensions(self.likelihood.log_prob(x, params))  # (K, B, D) -> (K, B)
 
 
@@ -431,11 +468,17 @@ class KLWarmUp:
 
     Raises
     ------
+    TypeError
+        If `model` is not a `VAE`.
     ValueError
         If `epochs` is not a whole number of at least 1, or the model's bound has no KL term.
     """
 
     def __init__(self, model: VAE, epochs: int) -> None:
+        if not isinstance(model, VAE):
+            raise TypeError(
+                f"model is {describe(model)}: expected a VAE, whose loss weighs the KL by kl_weight"
+            )
         if model.K > 1:
             raise ValueError(
                 f"model has K={model.K}: its importance-weighted bound has no KL term to weigh; "
@@ -481,10 +524,12 @@ def mlp_vae(
     d
         Latent dimension.
     likelihood
-        p(x|z).
+        p(x|z), which decides how many numbers the decoder gives for each dimension.
+    condition
+        What y is, for a model of p(x|y), as in `VAE`.
     activation
         Nonlinearity of the hidden layers, one of those of `vqvae_lib.networks.mlp`.
-    condition, beta, K
+    beta, K
         As in `VAE`.
 
     Returns
