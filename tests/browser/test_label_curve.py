@@ -5,7 +5,7 @@ import pytest
 
 from tests.browser.conftest import assert_texts_apart
 from tests.course.test_label_curve import LABELS, SCORES, figure
-from vqvae_lib.course.widgets.label_curve import _interval
+from vqvae_lib.inference import t_interval
 
 NAMES = list(SCORES)
 
@@ -33,7 +33,7 @@ def assert_shows(page, baseline, chosen, dots=False):
     for row, name in zip(rows.all(), others, strict=True):
         gains = np.round(100 * SCORES[name], 3) - np.round(100 * SCORES[baseline], 3)
         for cell, gain in zip(row.locator("td").all(), gains, strict=True):
-            low, high = _interval(gain.tolist())
+            low, high = (round(end, 2) for end in t_interval(gain, test_to_train=0))
             wanted = f"[{low:.1f}, {high:.1f}]".replace("-", "−")
             bold = cell.locator("strong").count()
             middle = cell.locator("strong, span").inner_text()

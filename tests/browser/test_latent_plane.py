@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tests.browser.test_pages import switch
-from vqvae_lib.course.widgets import base, described
+from vqvae_lib.course.widgets import base, descriptions
 
 CHAPTER = "chapters/01_autoencoders.html"
 PLANE = ".vq-plane .vq-map canvas"
@@ -165,14 +165,14 @@ def test_browser_and_python_decode_alike(page_over_http):
 def test_every_activation_is_torch_s(page_over_file):
     page = page_over_file(CHAPTER).page
     torch.manual_seed(0)
-    for activation in described.ACTIVATIONS:
+    for activation in descriptions.ACTIVATIONS:
         # Weights that float16 holds exactly, and large enough to reach the tails.
         decoder = nn.Sequential(nn.Linear(2, 32), activation(), nn.Linear(32, 4)).half().double()
         decoder[0].weight.data.mul_(8)
         points = torch.tensor([[0.0, 0.0], [0.3, -0.7], [-2.0, 1.5]], dtype=torch.float64)
         decoded = page.evaluate(
             DECODE,
-            [base.source("latent_plane"), described.describe_network(decoder), points.tolist()],
+            [base.source("latent_plane"), descriptions.describe_network(decoder), points.tolist()],
         )
         with torch.no_grad():
             expected = decoder(points).numpy()
