@@ -52,7 +52,7 @@ def assert_shows(page, baseline, chosen, dots=False):
         seeds = len(names) * SCORES["alone"].size if dots else 0
         assert drawing.locator(".vq-seed").count() == seeds
         label = drawing.get_attribute("aria-label")
-        assert all(f"{name}: 2 labels a class" in label for name in names)
+        assert all(f"{name}: 2 labels per class" in label for name in names)
     assert f"minus “{baseline}”" in page.locator(".vq-gain p").inner_text()
 
 

@@ -110,7 +110,7 @@ def test_entanglers_are_chosen_and_drawn(opened):
     seen = {}
     for key, name, does in (
         ("ArrowRight", "CZ", "changes the sign"),
-        ("ArrowRight", "none", "its own way"),
+        ("ArrowRight", "none", "do not touch"),
         ("ArrowRight", "CNOT", "flips qubit 1 where qubit 0 is 1"),
     ):
         page.keyboard.press(key)
