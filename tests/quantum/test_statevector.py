@@ -186,3 +186,9 @@ def test_expectations_come_qubit_by_qubit_in_the_order_of_the_readout():
             matrix = on(3, **{f"q{qubit}": pauli})
             expected = np.einsum("bi,ij,bj->b", state.numpy().conj(), matrix, state.numpy()).real
             np.testing.assert_allclose(column, expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 6), (2, 1), (1, 2, 4)])
+def test_what_is_not_a_state_is_refused(shape):
+    with pytest.raises(ValueError, match=r"expected \(B, 2\*\*n\)"):
+        sv.expectation_z(torch.zeros(shape, dtype=torch.complex128), 0)

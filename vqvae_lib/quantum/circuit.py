@@ -127,7 +127,9 @@ class Circuit:
         the order in which "RY+RZ" takes its coordinates.
     mirror
         Whether the second half of the entangling layers undoes the first, so that with all Rot
-        angles zero only the embedding is left. Starting near the identity needs this.
+        angles zero only the embedding is left. Starting near the identity needs this. Only the
+        first half is then built as `entangler` says; the second is its reverse, so that four
+        layers of bricks come as even, odd, odd, even.
 
     Raises
     ------

@@ -24,14 +24,14 @@ class QuantumLayer(nn.Module):
     Parameters
     ----------
     circuit
-        What is computed. `Circuit.for_latent` gives one that suits the default start.
+        The circuit to train. `Circuit.for_latent` gives one that suits the default start.
     init
         How the weights begin, see `initial_weights`. In front of a decoder, random weights are a
-        bad start: they scramble the code before anything is learnt. "noisy_passthrough" hands it
-        on nearly unchanged.
+        bad start: they scramble the code before anything is learnt. With "noisy_passthrough",
+        each feature begins as the sine of one coordinate's angle, up to sign and noise.
     backend
-        What computes it: "auto" (the fastest exact way), "statevector", "compiled", "light_cone"
-        or "pennylane", or a backend of one's own, such as
+        The simulator or device that runs the circuit: "auto" (the fastest exact way),
+        "statevector", "compiled", "light_cone" or "pennylane", or a backend of your own, such as
         ``PennyLane(circuit, "lightning.qubit", shots=1000)``.
     generator
         Source of random numbers; None: torch's global one.
@@ -97,6 +97,12 @@ class QuantumLayer(nn.Module):
         ----------
         backend, **options
             As for the layer itself.
+
+        Returns
+        -------
+        QuantumLayer
+            A second layer; this one stays as it is. The weights are the same `Parameter`, so that
+            training either of the two trains both.
         """
         twin = copy.copy(self)
         twin._parameters = self._parameters.copy()  # the weights are shared, the table is not
@@ -130,7 +136,7 @@ def initial_weights(
           2019, arXiv:1903.05076) but those of the last Rot, which turn what was embedded to where
           it is read. From the uniform superposition, the angles t and u of a qubit give
           ⟨Z⟩ = -sin t and ⟨X⟩ = cos t sin u, to first order -t and u. (With re-uploading, t and u
-          are sums over the uploads.)
+          are sums over the uploads, to first order again. With ``readout="Z"``, u is not read.)
         - "noisy_passthrough": the same with N(0, 0.1²) added to every angle.
     generator
         Source of random numbers; None: torch's global one.

@@ -47,19 +47,19 @@ __all__ = [
 
 
 def ry(angle: Tensor) -> Tensor:
-    """RY(t): a rotation by t about the y axis. Angles (...,), gates (..., 2, 2), complex."""
+    """RY(t) = exp(-i t Y/2): a rotation by t about y. Angles (...,), gates (..., 2, 2), complex."""
     c, s = torch.cos(angle / 2), torch.sin(angle / 2)
     return _matrix(c, -s, s, c)
 
 
 def rx(angle: Tensor) -> Tensor:
-    """RX(t): a rotation by t about the x axis. Angles (...,), gates (..., 2, 2)."""
+    """RX(t) = exp(-i t X/2): a rotation by t about the x axis. Angles (...,), gates (..., 2, 2)."""
     c, s = torch.cos(angle / 2), -1j * torch.sin(angle / 2)
     return _matrix(c, s, s, c)
 
 
 def rz(angle: Tensor) -> Tensor:
-    """RZ(t): a rotation by t about the z axis. Angles (...,), gates (..., 2, 2)."""
+    """RZ(t) = exp(-i t Z/2): a rotation by t about the z axis. Angles (...,), gates (..., 2, 2)."""
     phase = torch.exp(-0.5j * angle)
     zero = torch.zeros_like(phase)
     return _matrix(phase, zero, zero, phase.conj())
@@ -155,7 +155,7 @@ def expectations(state: Tensor, qubits: Sequence[int], readout: str) -> Tensor:
 def bloch_vectors(state: Tensor) -> Tensor:
     """(⟨X⟩, ⟨Y⟩, ⟨Z⟩) of each qubit: (B, 2**n) to (B, n, 3)."""
     vectors = []
-    for qubit in range(_basis(state)[1]):
+    for qubit in range(_n_qubits(state)):
         a, b = _split(state, qubit)
         overlap = 2 * (a.conj() * b).sum((1, 2))  # ⟨X⟩ + i⟨Y⟩
         vectors.append(torch.stack([overlap.real, overlap.imag, expectation_z(state, qubit)], 1))
@@ -308,18 +308,29 @@ class StateVectorSimulator:
 
 def _basis(state: Tensor) -> tuple[Tensor, int]:
     """Numbers k of the basis states, (2**n,), and n."""
-    size = state.shape[1]
-    return torch.arange(size, device=state.device), size.bit_length() - 1
+    n = _n_qubits(state)
+    return torch.arange(2**n, device=state.device), n
+
+
+def _n_qubits(state: Tensor) -> int:
+    """Count the qubits of a state; ValueError for anything but (B, 2**n)."""
+    size = state.shape[1] if state.ndim == 2 else 0
+    if size < 2 or size & (size - 1):
+        raise ValueError(
+            f"state has shape {tuple(state.shape)}: expected (B, 2**n), one amplitude for each "
+            "basis state of n qubits"
+        )
+    return size.bit_length() - 1
 
 
 def _bit(k: Tensor, n: int, qubit: int) -> Tensor:
     """Bits, 0 or 1, that belong to a qubit in the numbers k of n bits: qubit 0 comes first."""
-    return k >> (n - 1 - qubit) & 1
+    return (k >> (n - 1 - qubit)) & 1
 
 
 def _split(state: Tensor, qubit: int) -> tuple[Tensor, Tensor]:
     """Amplitudes where a qubit is 0 and where it is 1: each (B, 2**qubit, 2**(n - 1 - qubit))."""
-    n = state.shape[1].bit_length() - 1
+    n = _n_qubits(state)
     check_count("qubit", qubit, least=0, most=n - 1)
     zero, one = state.reshape(len(state), 2**qubit, 2, 2 ** (n - 1 - qubit)).unbind(2)
     return zero, one
