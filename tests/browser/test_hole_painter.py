@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
 import torch
+from playwright.sync_api import expect
 
 from tests.browser.conftest import BOOK
 from tests.course.test_hole_painter import HolePainter, filled, rounded, state_in_html, unpacked
