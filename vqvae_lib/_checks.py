@@ -4,9 +4,11 @@ Each check takes the argument's name and value, raises an error of the form "nam
 and returns the value in the type that the caller works with, so that a method can begin
 
     K = check_count("K", K)
-    check_tensor("x", x, ("B", self.D), finite=True)
+    x = check_tensor("x", x, ("B", self.D), finite=True)
 
-and go on with its work.
+and go on with its work. What everybody would read in the same way is converted: NumPy's numbers and
+arrays, whole numbers where real ones are meant, another width of floating-point numbers than the
+model's. All else is refused.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ from collections.abc import Iterable
 from types import EllipsisType
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 __all__ = [
+    "can_read_values",
     "check_choice",
     "check_count",
     "check_flag",
@@ -36,16 +40,21 @@ T = TypeVar("T")
 Shape = tuple[int | str | EllipsisType, ...]
 
 FLOATING = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+WHOLE = (
+    *(torch.int64, torch.int32, torch.int16, torch.int8),
+    *(torch.uint64, torch.uint32, torch.uint16, torch.uint8),
+)
 LABELS = (torch.int64,)
 
 
 def check_count(name: str, value: Any, *, least: int = 1, most: int | None = None) -> int:
-    """Return a whole number, NumPy's included, within its bounds; ValueError otherwise."""
-    whole = hasattr(value, "__index__") and not isinstance(value, bool | Tensor)
-    if not whole or int(value) < least or (most is not None and int(value) > most):
+    """Return a whole number, NumPy's and torch's included, within its bounds; else ValueError."""
+    number = _to_number(value)
+    whole = hasattr(number, "__index__") and not isinstance(number, bool)
+    if not whole or int(number) < least or (most is not None and int(number) > most):
         limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name}={value!r}: expected a whole number {limits}")
-    return int(value)
+        raise ValueError(f"{name}={_shorten(value)}: expected a whole number {limits}")
+    return int(number)
 
 
 def check_number(
@@ -57,16 +66,17 @@ def check_number(
     most: float | None = None,
     below: float | None = None,
 ) -> float:
-    """Return a finite number, NumPy's included, within its bounds; ValueError otherwise."""
-    number = hasattr(value, "__float__") and not isinstance(value, bool | str | Tensor)
-    fits = number and math.isfinite(value)
-    fits = fits and (least is None or value >= least) and (above is None or value > above)
-    fits = fits and (most is None or value <= most) and (below is None or value < below)
+    """Return a finite number, NumPy's and torch's included, within its bounds; else ValueError."""
+    number = _to_number(value)
+    fits = isinstance(number, int | float) and not isinstance(number, bool)
+    fits = fits and _is_finite(number)
+    fits = fits and (least is None or number >= least) and (above is None or number > above)
+    fits = fits and (most is None or number <= most) and (below is None or number < below)
     if not fits:
         bounds = (("at least", least), ("above", above), ("at most", most), ("below", below))
         limits = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
-        raise ValueError(f"{name}={value!r}: expected a finite number {limits}".rstrip())
-    return float(value)
+        raise ValueError(f"{name}={_shorten(value)}: expected a finite number {limits}".rstrip())
+    return float(number)
 
 
 def check_choice(name: str, value: T, choices: Iterable[T]) -> T:
@@ -75,13 +85,13 @@ def check_choice(name: str, value: T, choices: Iterable[T]) -> T:
     # By type as well: 1 == True, and a tensor has no truth value.
     if not any(type(value) is type(choice) and value == choice for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name}={value!r}: expected one of {listed}")
+        raise ValueError(f"{name}={_shorten(value)}: expected one of {listed}")
     return value
 
 
 def check_flag(name: str, value: Any) -> bool:
-    """Return True or False; ValueError for anything else."""
-    return check_choice(name, value, (False, True))
+    """Return True or False, NumPy's included; ValueError for anything else."""
+    return check_choice(name, bool(value) if isinstance(value, np.bool_) else value, (False, True))
 
 
 def check_generator(name: str, value: Any) -> torch.Generator:
@@ -106,6 +116,10 @@ def check_tensor(
 ) -> Tensor:
     """Return a tensor of the given shape and dtype; ValueError or TypeError otherwise.
 
+    NumPy arrays become tensors. Where the dtype differs, numbers are converted if that says the
+    same thing: whole numbers to floating-point ones (of torch's default dtype), and any kind to
+    the dtype of `like`. Nothing else is: neither fractions to whole numbers, nor bool, nor complex.
+
     Parameters
     ----------
     name, value
@@ -120,25 +134,27 @@ def check_tensor(
     finite
         Whether nan and inf are refused.
     like
-        A tensor whose dtype and device this one must have.
+        A tensor to whose dtype this one is converted, and whose device it must be on.
     """
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{name} is a {type(value).__name__}: expected a torch.Tensor")
-    if like is not None and (value.dtype != like.dtype or value.device != like.device):
-        raise ValueError(
-            f"{name} is {value.dtype} on {value.device}: expected {like.dtype} on {like.device}"
-        )
+    x = _to_tensor(name, value)
+    if x.is_meta and (like is None or not like.is_meta):
+        raise TypeError(f"{name} is on the meta device, which holds no numbers: expected them")
     dtypes = (dtype,) if isinstance(dtype, torch.dtype) else dtype
-    if dtypes is not None and value.dtype not in dtypes:
-        listed = "floating-point numbers" if dtypes is FLOATING else " or ".join(map(str, dtypes))
-        raise TypeError(f"{name} has dtype {value.dtype}: expected {listed}")
-    if shape is not None and not _fits(tuple(value.shape), shape):
-        raise ValueError(f"{name} has shape {tuple(value.shape)}: expected {_written(shape)}")
-    if least and (value.ndim == 0 or len(value) < least):
-        raise ValueError(f"{name} has shape {tuple(value.shape)}: expected at least {least} rows")
+    if like is not None:
+        if x.device != like.device:
+            raise ValueError(
+                f"{name} is on {x.device}: expected it on {like.device}, as {name}.to(…) gives it"
+            )
+        dtypes = (like.dtype,)
+    if dtypes is not None and x.dtype not in dtypes:
+        x = _convert(name, x, dtypes)
+    if shape is not None and not _fits(tuple(x.shape), shape):
+        raise ValueError(f"{name} has shape {tuple(x.shape)}: expected {_written(shape)}")
+    if least and (x.ndim == 0 or len(x) < least):
+        raise ValueError(f"{name} has shape {tuple(x.shape)}: expected at least {least} rows")
     if finite:
-        raise_if_any(name, value, ~torch.isfinite(value), "finite numbers")
-    return value
+        raise_if_any(name, x, ~torch.isfinite(x), "finite numbers")
+    return x
 
 
 def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
@@ -161,7 +177,7 @@ def check_same_length(name: str, value: Tensor, other_name: str, other: Tensor) 
 
 def raise_if_any(name: str, x: Tensor, wrong: Tensor, expected: str) -> None:
     """Raise ValueError for the first value marked as wrong, if there is one."""
-    if not wrong.any():
+    if not can_read_values(wrong) or not wrong.any():
         return
     place = tuple(wrong.nonzero()[0].tolist())
     count = int(wrong.sum())
@@ -169,11 +185,81 @@ def raise_if_any(name: str, x: Tensor, wrong: Tensor, expected: str) -> None:
     raise ValueError(f"{name}{list(place)} is {x[place].item():.6g}{more}: expected {expected}")
 
 
+def can_read_values(x: Tensor) -> bool:
+    """Whether a check may look at the values of x.
+
+    It may not while torch.compile traces a function, nor inside torch.func's transforms, where one
+    tensor stands for many.
+    """
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+    return not torch.compiler.is_compiling() and not wrapped(x)
+
+
 def describe(value: object) -> str:
     """Name what came, for an error: the shape and dtype of a tensor, else the type."""
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {tuple(value.shape)} and dtype {value.dtype}"
+    if isinstance(value, Tensor | np.ndarray):
+        kind = "a tensor" if isinstance(value, Tensor) else "an array"
+        return f"{kind} of shape {tuple(value.shape)} and dtype {value.dtype}"
     return f"a {type(value).__name__}"
+
+
+def _to_number(value: Any) -> Any:
+    """Turn NumPy's numbers, and tensors and arrays with no axis, into Python's."""
+    if isinstance(value, Tensor):
+        readable = value.ndim == 0 and value.layout == torch.strided and not value.is_meta
+        return value.item() if readable else value
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    return value
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number beyond every float
+        return False
+
+
+def _to_tensor(name: str, value: Any) -> Tensor:
+    """Return a dense tensor that holds numbers; TypeError otherwise."""
+    if isinstance(value, Tensor):
+        if value.layout != torch.strided or value.is_nested:
+            raise TypeError(
+                f"{name} is sparse or nested: expected a dense tensor ({name}.to_dense())"
+            )
+        if value.is_quantized:
+            raise TypeError(f"{name} is quantised: expected numbers, as {name}.dequantize() gives")
+        return value
+    if isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray):
+        try:
+            # A copy where torch needs one: it knows no negative strides and no foreign byte order.
+            return torch.as_tensor(np.array(value, dtype=value.dtype.newbyteorder("=")))
+        except TypeError as error:
+            raise TypeError(
+                f"{name} is an array of dtype {value.dtype}: expected one of numbers"
+            ) from error
+    raise TypeError(f"{name} is {describe(value)}: expected a torch.Tensor or a NumPy array")
+
+
+def _convert(name: str, x: Tensor, dtypes: tuple[torch.dtype, ...]) -> Tensor:
+    """Convert x to one of the dtypes if its numbers stay what they are; TypeError otherwise."""
+    default = torch.get_default_dtype()
+    target = default if default in dtypes else dtypes[0]
+    widened = x.dtype in WHOLE and (target in FLOATING or target in WHOLE)
+    # Among floating-point numbers the choice is the caller's, unless there is only one.
+    rounded = x.dtype in FLOATING and dtypes == (target,) and target in FLOATING
+    if widened or rounded:
+        return x.to(target)
+    numbers = "floating-point numbers" if dtypes is FLOATING else " or ".join(map(str, dtypes))
+    raise TypeError(f"{name} has dtype {x.dtype}: expected {numbers}")
+
+
+def _shorten(value: object) -> str:
+    """Write a value in one line: a tensor or a long text by what it is."""
+    if isinstance(value, Tensor | np.ndarray):
+        return describe(value)
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _fits(found: tuple[int, ...], shape: Shape) -> bool:
