@@ -18,7 +18,8 @@ from vqvae_lib.course.exercises.verdicts import NotAttempted, Right, Verdict, Wr
 from vqvae_lib.course.words import _
 
 __all__ = ["Checks", "run_check"]
-TIME_LIMIT = 30.0  # seconds
+# In seconds: what an answer may compute, and what may pass if it waits or the machine is busy.
+TIME_LIMIT, PATIENCE = 30.0, 300.0
 _HERE = Path(__file__).parent
 
 
@@ -61,11 +62,15 @@ def run_check(check: Callable[..., Right], answer: tuple[Any, ...]) -> Verdict:
     if any(part is ... or part is None for part in answer):
         return Verdict("unattempted", _("Replace the `...` with your answer."))
     try:
-        return run_in_time(lambda: _judge(check, answer), limit=TIME_LIMIT)
+        return run_in_time(lambda: _judge(check, answer), limit=TIME_LIMIT, patience=PATIENCE)
     except OutOfTime as outcome:
-        message = _(
-            "Stopped after {limit:g} s: is there an endless loop, or are there very many steps?"
-        ).format(limit=TIME_LIMIT)
+        if outcome.waiting:
+            message = _("Stopped after {limit:g} s: what does your code wait for?")
+        else:
+            message = _(
+                "Stopped after {limit:g} s: is there an endless loop, or are there very many steps?"
+            )
+        message = message.format(limit=PATIENCE if outcome.waiting else TIME_LIMIT)
         if outcome.running:
             message += " " + _("It is still running: restart the kernel.")
         return Verdict("wrong", message, "time")

@@ -1,5 +1,8 @@
 """Running code that may never end: a thread of its own, stopped when its time is up.
 
+What counts is the thread's own computing time, so that a busy machine takes none of it away. Code
+that waits and computes nothing has another, generous limit.
+
 Signals would work on Linux only. An exception set in the thread from outside ends every loop that
 is written in Python; whatever hangs outside Python is left behind in a daemon thread.
 """
@@ -7,6 +10,7 @@ is written in Python; whatever hangs outside Python is left behind in a daemon t
 import contextlib
 import ctypes
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -19,24 +23,38 @@ class StopNow(BaseException):
 
 
 class OutOfTime(Exception):
-    """The code did not finish; `running` says whether its thread is still alive."""
+    """The code did not finish.
 
-    def __init__(self, *, running: bool):
+    `waiting` says whether it spent its time waiting, `running` whether its thread is still alive.
+    """
+
+    def __init__(self, *, waiting: bool, running: bool):
         super().__init__("the time limit is over")
-        self.running = running
+        self.waiting, self.running = waiting, running
 
 
-def run_in_time(function: Callable[[], T], *, limit: float) -> T:
-    """Return what `function()` returns, unless it takes longer than `limit` seconds.
+def run_in_time(function: Callable[[], T], *, limit: float, patience: float) -> T:
+    """Return what `function()` returns, unless it takes too long.
+
+    Parameters
+    ----------
+    function : callable
+        What is run, in a thread of its own.
+    limit : float
+        Seconds that it may compute.
+    patience : float
+        Seconds that may pass meanwhile, computing or not.
 
     Raises
     ------
     OutOfTime
-        If there is no value when the time is up.
+        If there is no value when either is over.
     """
     values: list[T] = []
+    clocks: list[Callable[[], float]] = []
 
     def work() -> None:
+        clocks.append(_own_clock())
         with contextlib.suppress(StopNow):
             values.append(function())
 
@@ -47,15 +65,31 @@ def run_in_time(function: Callable[[], T], *, limit: float) -> T:
 
     usual_hook, threading.excepthook = threading.excepthook, ignore_late_stops
     thread = threading.Thread(target=work, daemon=True)
+    began, computed, passed = time.monotonic(), 0.0, 0.0
     thread.start()
     try:
-        thread.join(limit)
+        while thread.is_alive() and computed < limit and passed < patience:
+            # It cannot have computed enough before this is over.
+            thread.join(min(max(limit - computed, 0.05), patience - passed))
+            passed = time.monotonic() - began
+            with contextlib.suppress(IndexError, OSError):  # not begun, or over
+                computed = min(clocks[0](), passed)
     finally:  # also when the learner interrupts the kernel
         _stop(thread)
         threading.excepthook = usual_hook
     if not values:
-        raise OutOfTime(running=thread.is_alive())
+        raise OutOfTime(waiting=computed < limit, running=thread.is_alive())
     return values[0]
+
+
+def _own_clock() -> Callable[[], float]:
+    """A clock of what the calling thread computes from now on, which other threads may read."""
+    if hasattr(time, "pthread_getcpuclockid"):
+        own = time.pthread_getcpuclockid(threading.get_ident())
+        return lambda: time.clock_gettime(own)
+    # Elsewhere the whole process is counted; its other threads do little meanwhile.
+    began = time.process_time()
+    return lambda: time.process_time() - began
 
 
 def _stop(thread: threading.Thread) -> None:
