@@ -31,6 +31,7 @@ __all__ = [
     "check_number",
     "check_same_length",
     "check_same_shape",
+    "check_seed",
     "check_tensor",
     "describe",
     "raise_if_any",
@@ -46,15 +47,28 @@ WHOLE = (
 )
 LABELS = (torch.int64,)
 
+MOST = 2**31 - 1
+"""The largest count that is believed. Far more than any machine could hold, it is an accident."""
+
 
 def check_count(name: str, value: Any, *, least: int = 1, most: int | None = None) -> int:
-    """Return a whole number, NumPy's and torch's included, within its bounds; else ValueError."""
+    """Return a whole number, NumPy's and torch's included, within its bounds; else ValueError.
+
+    Without `most`, it is `MOST`.
+    """
     number = _to_number(value)
-    whole = hasattr(number, "__index__") and not isinstance(number, bool)
-    if not whole or int(number) < least or (most is not None and int(number) > most):
-        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    limit = MOST if most is None else most
+    if not whole or not least <= int(number) <= limit:
+        small = most is None and not (whole and int(number) > limit)
+        limits = f"of at least {least}" if small else f"from {least} to {limit}"
         raise ValueError(f"{name}={_shorten(value)}: expected a whole number {limits}")
     return int(number)
+
+
+def check_seed(name: str, value: Any) -> int:
+    """Return a whole number that a torch.Generator takes as its seed; ValueError otherwise."""
+    return check_count(name, value, least=0, most=2**63 - 1)
 
 
 def check_number(

@@ -1,0 +1,1 @@
+"""Valid calls of the public callables, a table a module: see `tests.bad_inputs`."""
