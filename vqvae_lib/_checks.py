@@ -6,7 +6,15 @@ and returns the value in the type that the caller works with, so that a method c
     K = check_count("K", K)
     x = check_tensor("x", x, ("B", self.D), finite=True)
 
-and go on with its work. What everybody would read in the same way is converted: NumPy's numbers and
+and go on with its work:
+
+>>> check_count("K", np.int64(5))
+5
+>>> check_count("K", 2.5)
+Traceback (most recent call last):
+ValueError: K=2.5: expected a whole number of at least 1
+
+What everybody would read in the same way is converted: NumPy's numbers and
 arrays, whole numbers where real ones are meant, another width of floating-point numbers than the
 model's. All else is refused.
 """
@@ -14,7 +22,9 @@ model's. All else is refused.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import EllipsisType
 from typing import Any, TypeVar
 
@@ -28,10 +38,13 @@ __all__ = [
     "check_count",
     "check_flag",
     "check_generator",
+    "check_instance",
     "check_number",
+    "check_path",
     "check_same_length",
     "check_same_shape",
     "check_seed",
+    "check_sequence",
     "check_tensor",
     "describe",
     "raise_if_any",
@@ -108,14 +121,40 @@ def check_flag(name: str, value: Any) -> bool:
     return check_choice(name, bool(value) if isinstance(value, np.bool_) else value, (False, True))
 
 
+def check_instance(name: str, value: Any, kinds: type[T] | tuple[type, ...], expected: str) -> T:
+    """Return an object of a class, or of one of several; TypeError, in words, otherwise."""
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name} is {describe(value)}: expected {expected}")
+    return value  # type: ignore[return-value]
+
+
 def check_generator(name: str, value: Any) -> torch.Generator:
     """Return a torch.Generator; TypeError for anything else."""
-    if not isinstance(value, torch.Generator):
-        raise TypeError(
-            f"{name} is a {type(value).__name__}: expected a torch.Generator, such as "
-            "torch.Generator().manual_seed(0)"
-        )
-    return value
+    expected = "a torch.Generator, such as torch.Generator().manual_seed(0)"
+    return check_instance(name, value, torch.Generator, expected)
+
+
+def check_path(name: str, value: Any) -> Path:
+    """Return a path, with ``~`` as the home folder; TypeError or ValueError otherwise."""
+    value = check_instance(name, value, (str, os.PathLike), "a path, as text or a pathlib.Path")
+    written = os.fsdecode(value)
+    if not written or "\0" in written:
+        raise ValueError(f"{name}={_shorten(value)}: expected the path of a file or folder")
+    return Path(written).expanduser()
+
+
+def check_sequence(name: str, value: Any, expected: str, *, least: int = 0) -> tuple[Any, ...]:
+    """Return the items of a list, a tuple or another iterable, but not of a text or a mapping.
+
+    TypeError otherwise, with `expected` in words; ValueError if there are fewer than `least`.
+    """
+    sequence = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | type)
+    if not sequence or (isinstance(value, Tensor | np.ndarray) and not value.ndim):
+        raise TypeError(f"{name} is {describe(value)}: expected {expected}")
+    items = tuple(value)
+    if len(items) < least:
+        raise ValueError(f"{name} has {len(items)} items: expected {expected}, at least {least}")
+    return items
 
 
 def check_tensor(
@@ -149,6 +188,17 @@ def check_tensor(
         Whether nan and inf are refused.
     like
         A tensor to whose dtype this one is converted, and whose device it must be on.
+
+    Examples
+    --------
+    >>> rows = np.zeros((5, 64))  # float64
+    >>> check_tensor("x", rows, ("B", 64), like=torch.zeros(1)).dtype
+    torch.float32
+    >>> check_tensor("y", torch.tensor([0, 1, 2], dtype=torch.int32), ("B",), dtype=LABELS)
+    tensor([0, 1, 2])
+    >>> check_tensor("x", rows[0], ("B", 64))
+    Traceback (most recent call last):
+    ValueError: x has shape (64,): expected (B, 64)
     """
     x = _to_tensor(name, value)
     if x.is_meta and (like is None or not like.is_meta):
@@ -211,6 +261,8 @@ def can_read_values(x: Tensor) -> bool:
 
 def describe(value: object) -> str:
     """Name what came, for an error: the shape and dtype of a tensor, else the type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
     if isinstance(value, Tensor | np.ndarray):
         kind = "a tensor" if isinstance(value, Tensor) else "an array"
         return f"{kind} of shape {tuple(value.shape)} and dtype {value.dtype}"
