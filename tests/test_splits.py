@@ -98,6 +98,29 @@ def test_groups_are_numbers():
         GroupFold(0).parts(GROUPS.float(), LABELS)
 
 
+def test_groups_of_any_kind_of_whole_number_are_read_alike():
+    expected = GroupFold(2).parts(GROUPS, LABELS)
+    backwards = np.flip(GROUPS.numpy()[::-1].copy())
+    for groups in (
+        GROUPS.numpy(),
+        GROUPS.int(),
+        GROUPS.byte(),
+        backwards,
+        GROUPS.numpy().astype(">i4"),
+    ):
+        for split in (GroupFold(np.int64(2)), GroupFold(2).group_split(GROUPS.unique())):
+            parts = split.parts(groups, LABELS)
+            assert all(map(torch.equal, vars(parts).values(), vars(expected).values()))
+
+
+def test_names_of_groups_become_numbers_by_a_line_that_the_error_gives():
+    names = np.array(["ann", "ben", "eve"])[GROUPS % 3]
+    with pytest.raises(TypeError, match=r"such as np\.unique\(groups, return_inverse=True\)\[1\]"):
+        GroupSplit(valid=(0,), test=(1,)).parts(names, LABELS)
+    parts = GroupSplit((0,), (1,)).parts(np.unique(names, return_inverse=True)[1], LABELS)
+    assert set(names[parts.test.numpy()]) == {"ben"}
+
+
 # ---------------------------------------------------------------- at random
 
 
@@ -151,6 +174,14 @@ def test_shares_that_cannot_be_are_refused(options, message):
         RandomSplit(**options)
 
 
+def test_a_class_too_small_is_named():
+    labels = torch.tensor([0] * 50 + [1])
+    with pytest.raises(ValueError, match=r"labels of 51 rows cannot be split .* least populated"):
+        RandomSplit().parts(labels, labels)
+    with pytest.raises(ValueError, match=r"labels of 4 rows cannot be split"):
+        RandomSplit().parts(LABELS[:4], torch.tensor([0, 0, 1, 1]))
+
+
 # ---------------------------------------------------------------- parts
 
 
@@ -168,5 +199,14 @@ def test_parts_share_no_row_and_none_is_empty():
         Parts(*map(torch.tensor, ([1, 7], [2], [7])))
     with pytest.raises(ValueError, match="row 7 stands in more than one part"):
         Parts(*map(torch.tensor, ([1, 7, 7], [2], [3])))
+    with pytest.raises(ValueError, match=r"train\[1\] is -1: expected row numbers from 0"):
+        Parts(*map(torch.tensor, ([1, -1], [2], [3])))
     with pytest.raises(ValueError, match=r"valid has shape \(0,\): expected at least 1 rows"):
         Parts(torch.tensor([1]), torch.tensor([]).long(), torch.tensor([2]))
+
+
+def test_columns_have_all_rows_that_are_cut():
+    parts = Parts(*map(torch.tensor, ([3, 1], [0], [2])))
+    with pytest.raises(ValueError, match=r"y has shape \(3,\): expected at least 4 rows"):
+        parts.cut(x=torch.zeros(4), y=torch.zeros(3))
+    assert parts.cut(x=np.arange(4))["x_train"].tolist() == [3, 1]

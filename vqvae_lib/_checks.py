@@ -301,8 +301,10 @@ def _to_tensor(name: str, value: Any) -> Tensor:
             # A copy where torch needs one: it knows no negative strides and no foreign byte order.
             return torch.as_tensor(np.array(value, dtype=value.dtype.newbyteorder("=")))
         except TypeError as error:
+            hint = f", such as np.unique({name}, return_inverse=True)[1] for names"
             raise TypeError(
                 f"{name} is an array of dtype {value.dtype}: expected one of numbers"
+                f"{hint if value.dtype.kind in 'OSU' else ''}"
             ) from error
     raise TypeError(f"{name} is {describe(value)}: expected a torch.Tensor or a NumPy array")
 

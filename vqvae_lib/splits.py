@@ -10,12 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_count, check_number, check_tensor
+from vqvae_lib._checks import (
+    LABELS,
+    check_count,
+    check_number,
+    check_sequence,
+    check_tensor,
+    describe,
+    raise_if_any,
+)
 
 __all__ = ["NO_GROUP", "GroupFold", "GroupSplit", "Parts", "RandomSplit", "Split"]
 
@@ -41,7 +49,7 @@ class Parts:
     Raises
     ------
     ValueError
-        If a part is empty or a row stands in two of them.
+        If a part is empty, a row stands in two of them, or a number is negative.
     """
 
     train: Tensor
@@ -49,17 +57,34 @@ class Parts:
     test: Tensor
 
     def __post_init__(self) -> None:
-        for name, rows in vars(self).items():
-            check_tensor(name, rows, ("N",), dtype=torch.int64, least=1)
+        for name, value in list(vars(self).items()):
+            numbers = check_tensor(name, value, ("N",), dtype=LABELS, least=1)
+            raise_if_any(name, numbers, numbers < 0, "row numbers from 0")
+            object.__setattr__(self, name, numbers)
         rows, counts = torch.cat([self.train, self.valid, self.test]).unique(return_counts=True)
         if counts.max() > 1:
-            raise ValueError(f"row {rows[counts.argmax()].item()} stands in more than one part")
+            row = rows[counts.argmax()].item()
+            raise ValueError(
+                f"row {row} stands in more than one part, or twice in one: expected train, valid "
+                "and test without a row in common"
+            )
 
     def cut(self, **columns: Tensor) -> dict[str, Tensor]:
-        """Cut columns along the parts: ``cut(x=x)`` gives ``x_train``, ``x_valid``, ``x_test``."""
+        """Cut columns along the parts: ``cut(x=x)`` gives ``x_train``, ``x_valid``, ``x_test``.
+
+        Raises
+        ------
+        ValueError
+            If a column has fewer rows than the parts.
+        """
+        least = 1 + max(int(rows.max()) for rows in vars(self).values())
+        whole = {
+            column: check_tensor(column, values, dtype=None, least=least)
+            for column, values in columns.items()
+        }
         return {
             f"{column}_{part}": values[rows]
-            for column, values in columns.items()
+            for column, values in whole.items()
             for part, rows in vars(self).items()
         }
 
@@ -106,7 +131,8 @@ class GroupSplit:
 
     def __post_init__(self) -> None:
         for name in ("valid", "test"):
-            numbers = tuple(check_count(name, group, least=0) for group in getattr(self, name))
+            groups = check_sequence(name, getattr(self, name), "the numbers of one or more groups")
+            numbers = tuple(check_count(name, group, least=0) for group in groups)
             if not numbers:
                 raise ValueError(f"{name}=(): expected the numbers of one or more groups")
             object.__setattr__(self, name, numbers)
@@ -121,7 +147,8 @@ class GroupSplit:
         ValueError
             If the data record no groups, have none of a number named here, or none that trains.
         """
-        existing = _recorded_groups(groups)
+        groups = _check_groups(groups)
+        existing = set(groups.tolist())
         if unknown := sorted({*self.valid, *self.test} - existing):
             raise ValueError(f"groups {unknown} don't occur: the data have {_listed(existing)}")
         if existing <= {*self.valid, *self.test}:
@@ -161,17 +188,30 @@ class GroupFold:
     n_folds: int = 7
 
     def __post_init__(self) -> None:
-        check_count("n_folds", self.n_folds, least=3)
-        check_count("fold", self.fold, least=0, most=self.n_folds - 1)
+        n_folds = check_count("n_folds", self.n_folds, least=3)
+        fold = check_count("fold", self.fold, least=0, most=n_folds - 1)
+        object.__setattr__(self, "n_folds", n_folds)
+        object.__setattr__(self, "fold", fold)
 
     def group_split(self, groups: Iterable[int]) -> GroupSplit:
-        """Name the groups that validate and test in this fold."""
-        numbers = sorted(groups)
+        """Name the groups that validate and test in this fold.
+
+        Raises
+        ------
+        ValueError
+            If they are too few for each part to have one.
+        """
+        items = check_sequence("groups", groups, "group numbers")
+        numbers = sorted({check_count("groups", g, least=0) for g in items})
         following = (self.fold + 1) % self.n_folds
-        return GroupSplit(
-            valid=tuple(g for g in numbers if g % self.n_folds == following),
-            test=tuple(g for g in numbers if g % self.n_folds == self.fold),
-        )
+        valid = tuple(g for g in numbers if g % self.n_folds == following)
+        test = tuple(g for g in numbers if g % self.n_folds == self.fold)
+        if not valid or not test:
+            raise ValueError(
+                f"groups {_listed(numbers)} leave fold {self.fold} or {following} of "
+                f"{self.n_folds} empty: expected fewer folds"
+            )
+        return GroupSplit(valid=valid, test=test)
 
     def parts(self, groups: Tensor, labels: Tensor) -> Parts:
         """Assign each row to the part of its group; labels play no role.
@@ -181,7 +221,8 @@ class GroupFold:
         ValueError
             If the data record no groups, or too few for each part to have one.
         """
-        return self.group_split(_recorded_groups(groups)).parts(groups, labels)
+        groups = _check_groups(groups)
+        return self.group_split(groups.unique().tolist()).parts(groups, labels)
 
 
 @dataclass(frozen=True)
@@ -210,9 +251,11 @@ class RandomSplit:
     test_fraction: float = 382 / 1797
 
     def __post_init__(self) -> None:
-        check_count("seed", self.seed, least=0)
-        check_number("valid_fraction", self.valid_fraction, above=0, below=1)
-        check_number("test_fraction", self.test_fraction, above=0, below=1)
+        # Up to what scikit-learn takes.
+        object.__setattr__(self, "seed", check_count("seed", self.seed, least=0, most=2**32 - 1))
+        for name in ("valid_fraction", "test_fraction"):
+            share = check_number(name, getattr(self, name), above=0, below=1)
+            object.__setattr__(self, name, share)
         if self.valid_fraction + self.test_fraction >= 1:
             raise ValueError(
                 f"valid_fraction={self.valid_fraction} and test_fraction={self.test_fraction} "
@@ -220,30 +263,52 @@ class RandomSplit:
             )
 
     def parts(self, groups: Tensor, labels: Tensor) -> Parts:
-        """Assign each row at random; groups play no role."""
+        """Assign each row at random; groups play no role.
+
+        Raises
+        ------
+        ValueError
+            If a class is too small to be in every part.
+        """
         from sklearn.model_selection import train_test_split
 
-        check_tensor("labels", labels, ("N",), dtype=torch.int64, least=1)
-        N, y = len(labels), labels.numpy()
-        rest, test = train_test_split(
-            range(N), test_size=round(self.test_fraction * N), stratify=y, random_state=self.seed
-        )
-        train, valid = train_test_split(
-            rest,
-            test_size=round(self.valid_fraction * N),
-            stratify=y[rest],
-            random_state=self.seed,
-        )
+        y = check_tensor("labels", labels, ("N",), dtype=LABELS, least=1).numpy()
+        N = len(y)
+
+        def cut(rows: Any, share: float) -> Any:
+            size = round(share * N)
+            try:
+                return train_test_split(
+                    rows, test_size=size, stratify=y[rows], random_state=self.seed
+                )
+            except ValueError as error:
+                raise ValueError(
+                    f"labels of {N} rows cannot be split with valid_fraction="
+                    f"{self.valid_fraction:.3g} and test_fraction={self.test_fraction:.3g}: {error}"
+                ) from error
+
+        rest, test = cut(range(N), self.test_fraction)
+        train, valid = cut(rest, self.valid_fraction)
         return Parts(*map(torch.tensor, (train, valid, test)))
 
 
-def _recorded_groups(groups: Tensor) -> set[int]:
-    """Return the group numbers that occur; ValueError where a row has none."""
-    check_tensor("groups", groups, ("N",), dtype=torch.int64, least=1)
-    existing = set(groups.tolist())
-    if min(existing) <= NO_GROUP:
-        raise ValueError("the data record no groups for some rows: expected RandomSplit for them")
-    return existing
+def check_split(split: Any) -> Split:
+    """Return a rule that assigns rows to parts; TypeError for anything else."""
+    if isinstance(split, type) or not callable(getattr(split, "parts", None)):
+        raise TypeError(
+            f"split is {describe(split)}: expected one of vqvae_lib.splits, such as GroupFold(0)"
+        )
+    return split
+
+
+def _check_groups(groups: Tensor) -> Tensor:
+    """Return the group of each row; ValueError where a row has none."""
+    groups = check_tensor("groups", groups, ("N",), dtype=LABELS, least=1)
+    if groups.min() <= NO_GROUP:
+        raise ValueError(
+            "groups: the data record no groups for some rows: expected RandomSplit for them"
+        )
+    return groups
 
 
 def _rows(chosen: Tensor) -> Tensor:
@@ -252,5 +317,5 @@ def _rows(chosen: Tensor) -> Tensor:
     return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
 
 
-def _listed(groups: set[int]) -> str:
+def _listed(groups: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(groups)))

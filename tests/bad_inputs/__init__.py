@@ -36,6 +36,8 @@ that exclude one another, go in a list. Then, if there is need:
     The word (a regular expression) that stands in the error for the argument, if not its name.
 ``skip={"argument": "reason"}``
     An argument at which nothing is thrown.
+``within=context_manager``
+    What the call needs around it, such as a folder of its own.
 
 None of these is needed for: None where it is the default; nan, inf and huge numbers (these must be
 refused, or give finite results); friendly values, which must give what their plain form gives.

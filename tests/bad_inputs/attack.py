@@ -11,7 +11,7 @@ import signal
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Call:
     refuses: Labels = field(default_factory=dict)
     named: Mapping[str, str] = field(default_factory=dict)
     skip: Mapping[str, str] = field(default_factory=dict)
+    within: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,10 @@ class Outcome:
 FAILURES = ("inner traceback", "accepted", "different", "not taken", "no such label")
 
 
+class ValidCallFailedError(AssertionError):
+    """The table's own call is refused, or breaks."""
+
+
 class TooLongError(BaseException):
     """No call here takes long; one that does would loop over a huge count."""
 
@@ -85,16 +90,20 @@ def attack(function: Callable[..., Any], call: Call) -> list[Outcome]:
         A valid call of it.
     """
     with _bounded_memory():
-        _run(function, call, {})  # the valid call itself: whatever it raises is an error here
+        try:
+            _run(function, call, {})
+        except Exception as error:
+            said = f"the valid call fails: {type(error).__name__}: {error} ({_place(error)})"
+            raise ValidCallFailedError(said) from error
         outcomes: list[Outcome] = []
-        for argument in call.make():
+        for argument in _make(call):
             if argument not in call.skip:
                 outcomes += _attack_argument(function, call, argument)
         return outcomes
 
 
 def _attack_argument(function: Callable[..., Any], call: Call, argument: str) -> Iterator[Outcome]:
-    arguments = call.make()
+    arguments = _make(call)
     valid = arguments[argument]
     kind = call.kinds.get(argument) or kind_of(argument, valid)
     accepted = _labels(call.accepts.get(argument, {}))
@@ -106,6 +115,8 @@ def _attack_argument(function: Callable[..., Any], call: Call, argument: str) ->
         if name != argument
     )
     bad = bad_values(kind, valid, shares_rows=shares_rows)
+    if _is_starred(function, argument):  # only its items are a caller's
+        bad = {label: value for label, value in bad.items() if label.startswith("an item: ")}
     default = _default(function, argument)
     for label, value in bad.items():
         if type(value) is type(default) and _is_alike(value, default):
@@ -114,7 +125,7 @@ def _attack_argument(function: Callable[..., Any], call: Call, argument: str) ->
         if outcome.verdict == "accepted" and label in accepted:
             outcome = Outcome(argument, label, "listed", accepted[label])
         yield outcome
-    friendly = friendly_values(kind, valid)
+    friendly = {} if _is_starred(function, argument) else friendly_values(kind, valid)
     for label, friend in friendly.items():
         outcome = _offer(function, call, argument, label, friend.value, friend.plain)
         if outcome.failed and label in refused:
@@ -139,11 +150,13 @@ def _throw(
         except TooLongError:
             return Outcome(argument, label, "inner traceback", f"no end within {SECONDS} s")
         except Exception as error:
-            ours = _raised_by_library(error)
+            # Python's own sentence about a file names it, and is as good as ours.
+            of_file = isinstance(error, OSError) and _is_path(value) and str(value) in str(error)
+            ours = of_file or _raised_by_library(error)
             said = f"{type(error).__name__}: {error} ({_place(error)})"
             if not ours:
                 return Outcome(argument, label, "inner traceback", said, error)
-            if not re.search(pattern, str(error)):
+            if not of_file and not re.search(pattern, str(error)):
                 said = f"does not name {argument}: {said}"
                 return Outcome(argument, label, "inner traceback", said, error)
             return Outcome(argument, label, "refused", said)
@@ -174,7 +187,7 @@ def _offer(
             said = f"{type(error).__name__}: {error} ({_place(error)})"
             return Outcome(argument, label, "not taken", said, error)
     # Another dtype draws other numbers from the same generator.
-    draws = any(isinstance(other, torch.Generator) for other in call.make().values())
+    draws = any(isinstance(other, torch.Generator) for other in _make(call).values())
     if _is_alike(result, expected, values=not draws):
         return Outcome(argument, label, "same")
     said = f"{_written(result)} for {_written(expected)}"
@@ -184,22 +197,29 @@ def _offer(
 def _run(function: Callable[..., Any], call: Call, changed: dict[str, Any]) -> Any:
     """Make the call, with some arguments changed; the result of a generator is what it yields."""
     signal.signal(signal.SIGALRM, _stop)
-    arguments = {**call.make(), **changed}
-    bound = getattr(call.on(), function.__name__) if call.on else function
+    with call.within():
+        arguments = {**_make(call), **changed}
+        bound = getattr(call.on(), function.__name__) if call.on else function
+        positional, named = _ordered(bound, arguments)
+        torch.manual_seed(0)
+        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        try:
+            result = bound(*positional, **named)
+            return list(result) if inspect.isgenerator(result) else result
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _make(call: Call) -> dict[str, Any]:
+    """Make the valid arguments, the same ones each time."""
     torch.manual_seed(0)
-    positional, named = _ordered(bound, arguments)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
-    try:
-        result = bound(*positional, **named)
-        return list(result) if inspect.isgenerator(result) else result
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    return call.make()
 
 
 def _ordered(
     function: Callable[..., Any], arguments: dict[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Hand over by position what cannot be named: ``*columns``, ``x, /``."""
+    """Hand over by position what cannot be named: ``*states``, ``x, /``."""
     positional: list[Any] = []
     named = dict(arguments)
     for name, parameter in inspect.signature(function).parameters.items():
@@ -209,8 +229,6 @@ def _ordered(
             positional += named.pop(name)
         elif parameter.kind is parameter.POSITIONAL_ONLY:
             positional.append(named.pop(name))
-        elif parameter.kind is parameter.VAR_KEYWORD:
-            named.update(named.pop(name))
     return positional, named
 
 
@@ -251,6 +269,10 @@ def _raised_by_library(error: Exception) -> bool:
     return allowed and raised and LIBRARY in Path(code.co_filename).parents
 
 
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | Path) and str(value) not in ("", ".")
+
+
 def _place(error: BaseException) -> str:
     """Name the library's last line on the way to an error."""
     place = "tests"
@@ -276,6 +298,8 @@ def _is_alike(a: Any, b: Any, *, values: bool = True) -> bool:
         return not values or torch.allclose(a, b, rtol=1e-4, atol=1e-5 * scale, equal_nan=True)
     if isinstance(a, bool | str) or isinstance(b, bool | str):
         return bool(a == b) or not values
+    if isinstance(a, int) and isinstance(b, int):
+        return a == b or not values
     if isinstance(a, int | float) and isinstance(b, int | float):
         same = math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-5) or (a != a and b != b)
         return not values or same
@@ -329,6 +353,11 @@ def _labels(listed: Mapping[str, str]) -> dict[str, str]:
 
 def _rows(value: Any) -> int | None:
     return len(value) if isinstance(value, Tensor | np.ndarray) and value.ndim else None
+
+
+def _is_starred(function: Callable[..., Any], argument: str) -> bool:
+    parameter = inspect.signature(function).parameters.get(argument)
+    return parameter is not None and parameter.kind is parameter.VAR_POSITIONAL
 
 
 def _default(function: Callable[..., Any], argument: str) -> Any:

@@ -106,5 +106,9 @@ def calls_of(public: Public) -> list[Call]:
 def missing_parameters(public: Public) -> list[str]:
     """Name the parameters that no call of a callable hands over."""
     given = {name for call in calls_of(public) for name in call.make()}
-    parameters = inspect.signature(public.function).parameters
-    return [name for name in parameters if name not in given | {"self"}]
+    parameters = inspect.signature(public.function).parameters.values()
+    return [
+        parameter.name
+        for parameter in parameters
+        if parameter.name not in given | {"self"} and parameter.kind is not parameter.VAR_KEYWORD
+    ]

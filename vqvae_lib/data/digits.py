@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vqvae_lib._checks import check_count
 from vqvae_lib.data.images import ImageData
-from vqvae_lib.splits import GroupSplit, Split
+from vqvae_lib.splits import GroupSplit, Split, check_split
 
 __all__ = ["FORM_STARTS", "WRITERS", "form_of_each_image", "load_digits"]
 
@@ -39,7 +39,8 @@ def load_digits(*, size: int = 8, split: Split = WRITERS) -> ImageData:
     ----------
     size
         Side of the images. 8 is the data as it is, with grey levels 0, 1/16, ..., 1. Any larger
-        number enlarges them (bicubic, rounded to 255 levels); 28 gives MNIST's 784 pixels.
+        number up to 256 enlarges them (bicubic, rounded to 255 levels); 28 gives MNIST's 784
+        pixels.
     split
         Who trains, validates and tests; writers are the groups 0 to 13, see `FORM_STARTS`.
         By default, new people test the model. ``GroupFold(k)`` is one fold of seven for
@@ -55,7 +56,7 @@ def load_digits(*, size: int = 8, split: Split = WRITERS) -> ImageData:
     Raises
     ------
     ValueError
-        If `size` is below 8 or the split doesn't fit the fourteen writers.
+        If `size` is below 8 or above 256, or the split doesn't fit the fourteen writers.
 
     Examples
     --------
@@ -63,7 +64,8 @@ def load_digits(*, size: int = 8, split: Split = WRITERS) -> ImageData:
     ImageData('digits', 1157 training, 258 validation and 382 test images of 8x8,
     16 grey levels above black)
     """
-    size = check_count("size", size, least=8)
+    size = check_count("size", size, least=8, most=256)
+    check_split(split)
     from sklearn.datasets import load_digits as load_bunch
 
     bunch = load_bunch()

@@ -7,7 +7,7 @@ import os
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_count
+from vqvae_lib._checks import check_count, check_flag, check_path, check_seed
 from vqvae_lib.data._mnist_files import read_arrays
 from vqvae_lib.data.images import ImageData
 from vqvae_lib.splits import NO_GROUP
@@ -75,8 +75,11 @@ def load_mnist(
     can't be kept apart: nearly all of those who validate train too, so a validation score is
     somewhat too good. It is fit to choose settings with; the test part has new writers only.
     """
-    folder = folder or os.environ.get("VQVAE_DATA_DIR")
-    arrays = read_arrays(folder, download=download)
+    seed, download = check_seed("seed", seed), check_flag("download", download)
+    if folder is None:
+        folder = os.environ.get("VQVAE_DATA_DIR") or None
+    place = None if folder is None else check_path("folder", folder)
+    arrays = read_arrays(place, download=download)
     N = len(arrays["x_train"])
     valid_size = check_count("valid_size", valid_size, most=N - 1)
     rows = {

@@ -9,7 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_count, check_tensor
+from vqvae_lib._checks import (
+    MOST,
+    check_count,
+    check_instance,
+    check_seed,
+    check_sequence,
+    check_tensor,
+)
 
 __all__ = ["PhotographParts", "extract_patches", "load_photographs", "split_photographs"]
 
@@ -70,7 +77,10 @@ class PhotographParts:
 
 
 def split_photographs(
-    photographs: Mapping[str, Tensor], *, valid: Iterable[str] = (), test: Iterable[str]
+    photographs: Mapping[str, Tensor],
+    *,
+    valid: str | Iterable[str] = (),
+    test: str | Iterable[str],
 ) -> PhotographParts:
     """Split whole photographs, so that no test patch comes from a picture that trained.
 
@@ -82,9 +92,9 @@ def split_photographs(
     Parameters
     ----------
     photographs
-        Pictures by name, as `load_photographs` gives them.
+        Pictures by name, each (H, W), as `load_photographs` gives them.
     valid, test
-        Names of the pictures to validate and to test on; all others train.
+        Names of the pictures to validate and to test on, or one name; all others train.
 
     Raises
     ------
@@ -100,16 +110,21 @@ def split_photographs(
     >>> extract_patches(parts.test, size=12, count=50, seed=0).shape
     torch.Size([50, 144])
     """
-    valid, test = tuple(valid), tuple(test)
-    if unknown := sorted({*valid, *test} - {*photographs}):
-        raise ValueError(f"no photographs {unknown}: expected names out of {sorted(photographs)}")
+    pictures = _check_pictures(photographs)
+    valid, test = _check_names("valid", valid), _check_names("test", test)
+    for argument, names in (("valid", valid), ("test", test)):
+        if unknown := sorted({*names} - {*pictures}):
+            raise ValueError(
+                f"{argument}={names!r}: there are no photographs {unknown}; expected names out of "
+                f"{sorted(pictures)}"
+            )
     if shared := sorted({*valid} & {*test}):
         raise ValueError(f"photographs {shared} validate and test: expected one part for each")
-    train = tuple(name for name in photographs if name not in {*valid, *test})
+    train = tuple(name for name in pictures if name not in {*valid, *test})
     if not train or not test:
         raise ValueError(f"test={test!r}: expected at least one picture to train and one to test")
     return PhotographParts(
-        *({name: photographs[name] for name in names} for names in (train, valid, test))
+        *({name: pictures[name] for name in names} for names in (train, valid, test))
     )
 
 
@@ -147,15 +162,13 @@ def extract_patches(
     >>> patches.shape  # 144 = 12 * 12
     torch.Size([100, 144])
     """
-    if not photographs:
-        raise ValueError("photographs is empty: expected one or more pictures (H, W)")
-    sides = (size, size) if isinstance(size, int) else size
-    height, width = (check_count("size", side) for side in sides)
-    count = check_count("count", count)
+    pictures = _check_pictures(photographs)
+    height, width = _check_size(size)
+    count = check_count("count", count, most=MOST // (height * width))
+    seed = check_seed("seed", seed)
     # Windows are views: (H, W) -> (H - height + 1, W - width + 1, height, width), none is copied.
     windows = []
-    for name, picture in photographs.items():
-        check_tensor(f"photograph {name!r}", picture, ("H", "W"))
+    for name, picture in pictures.items():
         if picture.shape[0] < height or picture.shape[1] < width:
             raise ValueError(
                 f"photograph {name!r} has shape {tuple(picture.shape)}: expected at least "
@@ -173,3 +186,38 @@ def extract_patches(
         inside = place[of_this] - (ends[i] - places[i])
         patches[of_this] = window[inside // window.shape[1], inside % window.shape[1]]
     return patches.flatten(1)  # (count, height, width) -> (count, height * width)
+
+
+def _check_pictures(photographs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return one or more pictures (H, W) by name, of finite numbers and of one dtype."""
+    check_instance("photographs", photographs, Mapping, "pictures (H, W) by name, in a dict")
+    if not photographs:
+        raise ValueError("photographs is empty: expected one or more pictures (H, W)")
+    pictures: dict[str, Tensor] = {}
+    for name, picture in photographs.items():
+        check_instance("a key of photographs", name, str, "the name of a picture")
+        x = check_tensor(f"photograph {name!r}", picture, ("H", "W"), finite=True)
+        if not x.numel():
+            raise ValueError(f"photograph {name!r} has shape {tuple(x.shape)}: expected pixels")
+        first = next(iter(pictures.values()), x)
+        pictures[name] = x.to(first.dtype)
+    return pictures
+
+
+def _check_names(argument: str, names: str | Iterable[str]) -> tuple[str, ...]:
+    """Return names of pictures; one may come by itself."""
+    items = check_sequence(argument, [names] if isinstance(names, str) else names, "names")
+    return tuple(check_instance(f"an item of {argument}", name, str, "a name") for name in items)
+
+
+def _check_size(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return height and width of a patch, of which a square has one number."""
+    sides = check_sequence("size", size, "(height, width)") if _has_items(size) else (size, size)
+    if len(sides) != 2:
+        raise ValueError(f"size={size!r}: expected a side, or (height, width)")
+    height, width = (check_count("size", side) for side in sides)
+    return height, width
+
+
+def _has_items(size: object) -> bool:
+    return isinstance(size, Iterable) and bool(getattr(size, "ndim", 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_count, check_generator, check_number
+from vqvae_lib._checks import MOST, check_count, check_generator, check_number, check_seed
 
 __all__ = ["random_manifold"]
 
@@ -57,12 +57,13 @@ def random_manifold(
     >>> x.shape, u.shape
     (torch.Size([8, 1000]), torch.Size([8, 5]))
     """
-    N, D = check_count("N", N), check_count("D", D)
-    intrinsic_dim = check_count("intrinsic_dim", intrinsic_dim)
+    waves = 64
+    D = check_count("D", D, most=MOST // waves)
+    intrinsic_dim = check_count("intrinsic_dim", intrinsic_dim, most=MOST // waves)
+    N = check_count("N", N, most=MOST // max(D, waves, intrinsic_dim))
     noise = check_number("noise", noise, least=0)
     check_generator("generator", generator)
-    waves = 64
-    surface = torch.Generator().manual_seed(map_seed)
+    surface = torch.Generator().manual_seed(check_seed("map_seed", map_seed))
     A = torch.randn(intrinsic_dim, waves, generator=surface)
     b = 2 * torch.pi * torch.rand(waves, generator=surface)
     C = (2 / waves) ** 0.5 * torch.randn(waves, D, generator=surface)
