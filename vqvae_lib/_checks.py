@@ -109,6 +109,7 @@ def check_number(
 def check_choice(name: str, value: T, choices: Iterable[T]) -> T:
     """Return one of the choices; ValueError, with the list of them, otherwise."""
     choices = tuple(choices)
+    value = value.item() if isinstance(value, np.generic) else value
     # By type as well: 1 == True, and a tensor has no truth value.
     if not any(type(value) is type(choice) and value == choice for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
@@ -118,7 +119,7 @@ def check_choice(name: str, value: T, choices: Iterable[T]) -> T:
 
 def check_flag(name: str, value: Any) -> bool:
     """Return True or False, NumPy's included; ValueError for anything else."""
-    return check_choice(name, bool(value) if isinstance(value, np.bool_) else value, (False, True))
+    return check_choice(name, value, (False, True))
 
 
 def check_instance(name: str, value: Any, kinds: type[T] | tuple[type, ...], expected: str) -> T:
@@ -201,6 +202,8 @@ def check_tensor(
     ValueError: x has shape (64,): expected (B, 64)
     """
     x = _to_tensor(name, value)
+    if like is not None and isinstance(value, np.ndarray):
+        x = x.to(like.device)  # an array is nowhere yet
     if x.is_meta and (like is None or not like.is_meta):
         raise TypeError(f"{name} is on the meta device, which holds no numbers: expected them")
     dtypes = (dtype,) if isinstance(dtype, torch.dtype) else dtype
@@ -253,10 +256,10 @@ def can_read_values(x: Tensor) -> bool:
     """Whether a check may look at the values of x.
 
     It may not while torch.compile traces a function, nor inside torch.func's transforms, where one
-    tensor stands for many.
+    tensor stands for many. On the meta device there are none.
     """
     wrapped = torch._C._functorch.is_functorch_wrapped_tensor
-    return not torch.compiler.is_compiling() and not wrapped(x)
+    return not torch.compiler.is_compiling() and not x.is_meta and not wrapped(x)
 
 
 def describe(value: object) -> str:
