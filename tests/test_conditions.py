@@ -70,7 +70,7 @@ def test_an_empty_batch_has_no_rows():
         (Numbers(2), None, ValueError, r"y is missing: Numbers\(dim=2\) needs 2 numbers per"),
         (Numbers(2), torch.zeros(4), ValueError, r"y has shape \(4,\): expected \(4, 2\)"),
         (Numbers(2), torch.zeros(4, 3), ValueError, r"y has shape \(4, 3\): expected \(4, 2\)"),
-        (Numbers(2), torch.zeros(4, 2).long(), TypeError, "y has dtype torch.int64: expected fl"),
+        (Numbers(2), torch.zeros(4, 2).bool(), TypeError, "y has dtype torch.bool: expected torch"),
     ],
 )
 def test_what_does_not_fit_is_named(condition, y, error, message):
@@ -97,3 +97,16 @@ def test_a_condition_needs_its_two_answers():
 
     with pytest.raises(TypeError, match="abstract"):
         Half()
+
+
+def test_what_everybody_reads_in_the_same_way_is_converted():
+    like = torch.zeros(2, 4, 1, dtype=torch.float64)
+    labels = torch.tensor([0, 2, 1, 0])
+    expected = Labels(3).rows(labels, like)
+    for y in (labels.numpy(), labels.int(), labels.to(torch.uint8), labels.numpy().astype("int8")):
+        assert torch.equal(Labels(3).rows(y, like), expected)
+    numbers = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]])
+    for y in (numbers, numbers.long(), numbers.numpy(), numbers.double()):
+        rows = Numbers(2).rows(y, like)
+        assert rows.dtype == torch.float64
+        assert torch.equal(rows, numbers.double())

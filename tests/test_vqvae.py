@@ -11,6 +11,7 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 import vqvae_lib as vq
+from vqvae_lib import _model_files
 from vqvae_lib._checkpoint import read_checkpoint, write_checkpoint
 
 
@@ -239,6 +240,55 @@ def test_on_another_device_it_is_the_same_model():
     assert {id(p) for p in twin.parameters()} == {id(p) for p in model.parameters()}
 
 
+def test_a_twin_has_modes_hooks_and_a_kl_weight_of_its_own():
+    model = model_of(condition=vq.Labels(2))
+    model.decoder.append(torch.nn.Dropout(0.5))
+    twin = model.to_backend("statevector")
+    twin.eval()
+    assert all(part.training for part in model.modules())
+    assert not any(part.training for part in twin.modules())
+    twin.decoder[0].register_forward_hook(lambda *_: 1 / 0)
+    x, y = data(), torch.tensor([0, 1, 1, 0, 0])
+    model.loss(x, y)  # meets no hook
+    with vq.KLWarmUp(model, 10) as warm_up:
+        warm_up(0)
+        late = model.to_backend("statevector")
+        assert (model.kl_weight, twin.kl_weight, late.kl_weight) == (0.1, 1.0, 1.0)
+    assert {id(t) for t in twin.state_dict(keep_vars=True).values()} == {
+        id(t) for t in model.state_dict(keep_vars=True).values()
+    }
+    model.to(torch.float32)  # moves the weights of both
+    assert twin.encode(x, y).mu.dtype == torch.float32
+
+
+def test_training_a_twin_trains_both():
+    model = model_of()
+    twin = model.to_backend("statevector")
+    vq.fit(twin, data(20), epochs=2, progress=False)
+    x = data()
+    torch.testing.assert_close(model.reconstruct(x), twin.reconstruct(x), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["statevector", "auto"])
+def test_it_goes_through_torch_func(backend):
+    """Jacobians of the decoder, by vmap over samples, against autograd's."""
+    model, z = model_of(backend=backend), torch.randn(3, 6).double()
+    found = torch.func.vmap(torch.func.jacrev(lambda z: model.decode(z[None])[0]))(z)
+    for i in range(3):
+        expected = torch.autograd.functional.jacobian(lambda z: model.decode(z[None])[0], z[i])
+        torch.testing.assert_close(found[i], expected)
+
+
+def test_with_the_reference_simulator_its_loss_compiles():
+    model, x = model_of(backend="statevector"), data()
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda x: model.loss(x), backend="aot_eager")
+    torch.manual_seed(1)
+    expected = model.loss(x)["loss"]
+    torch.manual_seed(1)
+    torch.testing.assert_close(compiled(x)["loss"], expected)
+
+
 def test_without_a_scale_too():
     model = model_of(scale_features=False)
     twin = model.to_backend("statevector")
@@ -332,13 +382,13 @@ def test_a_model_comes_back_from_its_file(options, tmp_path):
 def test_the_order_of_a_file_s_tensors_is_nothing_to_a_model(tmp_path, monkeypatch):
     model = model_of(bottleneck="fourier")
     model.save(tmp_path / "model")
-    content = vq.vqvae.read_model(tmp_path / "model")
+    content = _model_files.read_model(tmp_path / "model", vq.VQVAE)
     tensors = content.tensors
     for first in (True, False):  # integers first, then weights first
         ordered = sorted(tensors, key=lambda name: tensors[name].is_floating_point() == first)
         shuffled = {name: tensors[name] for name in ordered}
         monkeypatch.setattr(
-            vq.vqvae, "read_model", lambda _, t=shuffled: content._replace(tensors=t)
+            _model_files, "read_model", lambda *_, t=shuffled: content._replace(tensors=t)
         )
         assert next(vq.VQVAE.load(tmp_path / "model").parameters()).dtype == torch.float64
 

@@ -6,12 +6,22 @@ reconstruction x_hat (B, D); both are learnt by asking that x_hat be near x.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from vqvae_lib._checks import check_count, check_number, check_same_shape, check_tensor
+from vqvae_lib._checks import (
+    check_count,
+    check_generator,
+    check_instance,
+    check_number,
+    check_same_shape,
+    check_tensor,
+)
+from vqvae_lib._model_files import SavedModel
 from vqvae_lib.bounds import mean_over_batch, sum_over_dimensions
-from vqvae_lib.networks import mlp
+from vqvae_lib.networks import find_weight, mlp
 
 __all__ = [
     "Autoencoder",
@@ -49,13 +59,14 @@ def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
     >>> squared_error(x, x + 2)  # 3 dimensions, each off by 2: 3 * 2**2
     tensor(12.)
     """
-    check_tensor("x", x, ("B", "D"))
+    x = check_tensor("x", x, ("B", "D"))
+    x_hat = check_tensor("x_hat", x_hat, ("B", "D"), like=x)
     check_same_shape("x_hat", x_hat, "x", x)
     squares = (x - x_hat).square()  # (B, D)
     return mean_over_batch(sum_over_dimensions(squares))  # (B, D) -> (B,) -> ()
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(SavedModel):
     """An encoder and a decoder, trained to give back what was put in.
 
     Parameters
@@ -77,20 +88,34 @@ class Autoencoder(nn.Module):
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
+        self.encoder = check_instance("encoder", encoder, nn.Module, "a torch.nn.Module")
+        self.decoder = check_instance("decoder", decoder, nn.Module, "a torch.nn.Module")
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build this model again, for its file."""
+        return {"encoder": self.encoder, "decoder": self.decoder}
+
+    @property
+    def data_width(self) -> int | None:
+        """Dimension D of the data; None where the encoder does not say."""
+        return getattr(self.encoder, "input_width", None)
 
     def encode(self, x: Tensor) -> Tensor:
         """Encode data into codes: ``(B, D) -> (B, d)``."""
-        return self.encoder(x)
+        return self.encoder(self._check_data(x))
 
     def decode(self, z: Tensor) -> Tensor:
         """Decode codes into reconstructions: ``(B, d) -> (B, D)``."""
+        z = check_tensor("z", z, ("B", "d"), like=find_weight(self), finite=True)
         return self.decoder(z)
+
+    def _check_data(self, x: Tensor) -> Tensor:
+        return check_tensor("x", x, ("B", "D"), like=find_weight(self), finite=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct: ``(B, D) -> (B, d) -> (B, D)``."""
-        return self.decode(self.encode(x))
+        # Not by `decode`: nan, in a training that diverges, is for the loss to show.
+        return self.decoder(self.encode(x))
 
     def loss(self, x: Tensor, *, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """Loss of a batch, as `vqvae_lib.training.fit` asks for it.
@@ -107,6 +132,7 @@ class Autoencoder(nn.Module):
         dict
             ``"loss"``: `squared_error` of the reconstruction, a scalar.
         """
+        x = self._check_data(x)
         return {"loss": squared_error(x, self(x))}
 
 
@@ -129,6 +155,11 @@ class LinearAutoencoder(Autoencoder):
         D = check_count("D", D)
         d = check_count("d", d, most=D)
         super().__init__(mlp([D, d]), mlp([d, D]))
+        self.D, self.d = D, d
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build this model again, for its file."""
+        return {"D": self.D, "d": self.d}
 
     @torch.no_grad()
     def subspace(self) -> Tensor:
@@ -165,12 +196,19 @@ class DenoisingAutoencoder(Autoencoder):
         super().__init__(encoder, decoder)
         self.noise_std = check_number("noise_std", noise_std, above=0)
 
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build this model again, for its file."""
+        return super().settings() | {"noise_std": self.noise_std}
+
     def extra_repr(self) -> str:
         """Name the noise when the model is printed."""
         return f"noise_std={self.noise_std}"
 
     def corrupt(self, x: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Add noise: ``x + noise_std * N(0, 1)``, drawn from `generator`; (B, D) -> (B, D)."""
+        x = self._check_data(x)
+        if generator is not None:
+            check_generator("generator", generator)
         noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
         return x + self.noise_std * noise
 
@@ -189,6 +227,7 @@ class DenoisingAutoencoder(Autoencoder):
         dict
             ``"loss"``: `squared_error` against the clean data, a scalar.
         """
+        x = self._check_data(x)
         return {"loss": squared_error(x, self(self.corrupt(x, generator=generator)))}
 
     def score(self, x: Tensor) -> Tensor:
@@ -204,6 +243,7 @@ class DenoisingAutoencoder(Autoencoder):
         torch.Tensor
             ``(r(x) - x) / noise_std**2``, shape (B, D).
         """
+        x = self._check_data(x)
         return (self(x) - x) / self.noise_std**2
 
 

@@ -32,8 +32,16 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor, nn
 
-from vqvae_lib._checks import check_choice, check_count, check_flag, check_tensor
-from vqvae_lib.networks import mlp
+from vqvae_lib._checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_instance,
+    check_number,
+    check_seed,
+    check_tensor,
+)
+from vqvae_lib.networks import find_weight, mlp
 from vqvae_lib.quantum import Backend, Circuit, QuantumLayer
 from vqvae_lib.quantum.layer import Init
 
@@ -91,7 +99,8 @@ def make_bottleneck(
         not fit.
     """
     check_choice("bottleneck", kind, get_args(Kind))
-    check_flag("scale_features", scale_features)
+    check_instance("circuit", circuit, Circuit, "a Circuit")
+    scale_features = check_flag("scale_features", scale_features)
     if kind != "patched" and patches is not None:
         raise ValueError(
             f"bottleneck={kind!r} with patches={patches!r}: expected patches only with 'patched'"
@@ -158,11 +167,17 @@ class Scaled(nn.Module):
 
     def __init__(self, layer: nn.Module, m: int, start: float) -> None:
         super().__init__()
-        self.layer = layer
-        self.scale = nn.Parameter(torch.full((m,), float(start)))
+        self.layer = check_instance("layer", layer, nn.Module, "a torch.nn.Module")
+        m = check_count("m", m)
+        self.scale = nn.Parameter(torch.full((m,), check_number("start", start)))
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build this layer again, for files."""
+        return {"layer": self.layer, "m": len(self.scale), "start": 1.0}
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, d) -> (B, m)."""
+        z = check_tensor("z", z, (..., "d"), like=self.scale)
         return self.scale * self.layer(z)
 
 
@@ -198,21 +213,35 @@ class Patched(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
+        check_instance("circuit", circuit, Circuit, "a Circuit")
         patches, n = check_count("patches", patches), circuit.n_qubits
         if n % patches:
             raise ValueError(f"patches={patches} does not divide n_qubits={n} into equal parts")
         self.d = circuit.latent_dim
+        self.circuit = circuit
         part = replace(circuit, n_qubits=n // patches)
         self.layers = nn.ModuleList(
-            QuantumLayer(part, init=init, backend=backend, **options) for _ in range(patches)
+            QuantumLayer(part, init=init, backend=backend, **_reseed(options, i))
+            for i in range(patches)
         )
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, d) -> (B, m), both in the order of the patches."""
-        check_tensor("z", z, (..., self.d), least=0)
+        z = check_tensor("z", z, (..., self.d), like=find_weight(self))
         parts = z.chunk(len(self.layers), dim=-1)  # P times (B, d / P)
         features = [layer(part) for layer, part in zip(self.layers, parts, strict=True)]
         return torch.cat(features, dim=-1)  # P times (B, m / P) -> (B, m)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build these circuits again, for files."""
+        return {"circuit": self.circuit, "patches": len(self.layers)}
+
+
+def _reseed(options: dict[str, Any], i: int) -> dict[str, Any]:
+    """Give the i-th of several devices with shots a seed, and so shot noise, of its own."""
+    if options.get("shots") is None or options.get("seed", 0) is None:
+        return options
+    return options | {"seed": check_seed("seed", options.get("seed", 0)) + i}
 
 
 class _NearIdentity(nn.Module):
@@ -224,6 +253,9 @@ class _NearIdentity(nn.Module):
         with torch.no_grad():
             for parameter in network[-1].parameters():
                 parameter.mul_(0.1)
+
+    def settings(self) -> dict[str, Any]:
+        return {"network": self.network}
 
     def forward(self, z: Tensor) -> Tensor:
         return z + self.network(z)
@@ -238,6 +270,9 @@ class _Tanh(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return torch.tanh(self.angle_scale * z)
+
+    def settings(self) -> dict[str, Any]:
+        return {"angle_scale": self.angle_scale}
 
     def extra_repr(self) -> str:
         return f"angle_scale={self.angle_scale:g}"
@@ -271,7 +306,8 @@ class Fourier(nn.Module):
 
     def __init__(self, layer: QuantumLayer, *, max_functions: int = 1024, seed: int = 0) -> None:
         super().__init__()
-        max_functions = check_count("max_functions", max_functions)
+        check_instance("layer", layer, QuantumLayer, "a QuantumLayer")
+        self.max_functions = max_functions = check_count("max_functions", max_functions)
         self.circuit = circuit = layer.circuit
         places, each = self._sizes()
         self.exact = each**places <= max_functions
@@ -279,14 +315,32 @@ class Fourier(nn.Module):
         self.choice: Tensor
         self.register_buffer("choice", torch.tensor(choice))  # (F, places)
         self.combine = nn.Linear(len(choice), circuit.n_features, bias=False)
-        generator = torch.Generator().manual_seed(seed)
-        rows = 2 * len(choice)
+        generator = torch.Generator().manual_seed(check_count("seed", seed, least=0))
+        if not layer.weights.is_meta:
+            self._fit(layer, generator)
+
+    def _fit(self, layer: QuantumLayer, generator: torch.Generator) -> None:
+        """Begin with the weights that come closest to a circuit's features."""
+        circuit, rows = self.circuit, 2 * len(self.choice)
         z = torch.rand(rows, circuit.latent_dim, generator=generator, dtype=torch.float64)
         z = (2 * z - 1) * math.pi / abs(circuit.angle_scale)  # one period
         with torch.no_grad():
             features = layer.backend(z, layer.weights.double())  # (2 F, m)
-            solution = torch.linalg.lstsq(self.functions(z), features).solution  # (F, m)
-            self.combine.weight.copy_(solution.T)
+            # "gelsd", since torch's default reads memory that nobody has set: its last bits vary.
+            fit = torch.linalg.lstsq(self.functions(z), features, driver="gelsd")
+            self.combine.weight.copy_(fit.solution.T)  # (F, m)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build this layer again, for files."""
+        layer = {"name": "QuantumLayer", "circuit": self.circuit}
+        return {"layer": layer, "max_functions": self.max_functions}
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        choice = _list_products(*self._sizes(), self.max_functions)
+        if not self.choice.is_meta and self.choice.tolist() != [list(c) for c in choice]:
+            errors: list[str] = args[-1]
+            errors.append(f"{prefix}choice lists other functions than this circuit's")
 
     def _sizes(self) -> tuple[int, int]:
         """Factors of a product, and functions to choose from for each of them."""
@@ -297,6 +351,7 @@ class Fourier(nn.Module):
 
     def functions(self, z: Tensor) -> Tensor:
         """Evaluate the products: (B, d) -> (B, F)."""
+        z = check_tensor("z", z, ("B", self.circuit.latent_dim))
         t = self.circuit.angle_scale * z  # (B, d)
         one = torch.ones_like(t)
         if self.circuit.reupload:
@@ -317,6 +372,7 @@ class Fourier(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, d) -> (B, m)."""
+        z = check_tensor("z", z, ("B", self.circuit.latent_dim), like=self.combine.weight)
         return self.combine(self.functions(z))
 
     def extra_repr(self) -> str:
@@ -377,6 +433,8 @@ def count_parameters(bottleneck: nn.Module, z: Tensor) -> ParameterCount:
     ValueError
         If B·m is not above the number of parameters, which would hide the rank.
     """
+    check_instance("bottleneck", bottleneck, nn.Module, "a torch.nn.Module")
+    z = check_tensor("z", z, ("B", "d"), finite=True)
     trained = [p for p in bottleneck.parameters() if p.requires_grad]
     nominal = sum(p.numel() for p in trained)
     if not nominal:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from vqvae_lib._checks import check_count, check_tensor, describe, raise_if_any
 
@@ -92,10 +91,11 @@ class Labels(Condition):
         """Labels as one-hot rows: ``(B,) -> (B, n_classes)``."""
         if y is None:
             raise ValueError(f"y is missing: {self} needs one label per sample")
-        check_tensor("y", y, (like.shape[-2],), dtype=torch.int64)
+        y = check_tensor("y", y, (like.shape[-2],), dtype=torch.int64)
         unknown = (y < 0) | (y >= self.n_classes)
         raise_if_any("y", y, unknown, f"labels from 0 to {self.n_classes - 1}")
-        return one_hot(y, self.n_classes).to(like)
+        # Not by `one_hot`, which looks at the labels: torch.func has none to look at.
+        return (y[:, None] == torch.arange(self.n_classes, device=y.device)).to(like)
 
 
 @dataclass(frozen=True)
@@ -122,4 +122,4 @@ class Numbers(Condition):
         """Numbers as they are: ``(B, dim) -> (B, dim)``."""
         if y is None:
             raise ValueError(f"y is missing: {self} needs {self.dim} numbers per sample")
-        return check_tensor("y", y, (like.shape[-2], self.dim)).to(like)
+        return check_tensor("y", y, (like.shape[-2], self.dim), like=like)

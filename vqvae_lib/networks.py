@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vqvae_lib._checks import check_choice, check_count, check_tensor
+from vqvae_lib._checks import check_choice, check_count, check_tensor, describe
 
-__all__ = ["ConvDecoder", "ConvEncoder", "mlp"]
+__all__ = ["ConvDecoder", "ConvEncoder", "check_image_shape", "find_weight", "mlp"]
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
@@ -68,6 +69,8 @@ def mlp(
       (2): Linear(in_features=128, out_features=2, bias=True)
     )
     """
+    if isinstance(sizes, str) or not isinstance(sizes, Sequence):
+        raise TypeError(f"sizes is {describe(sizes)}: expected a list of widths")
     if len(sizes) < 2:
         raise ValueError(
             f"sizes={list(sizes)!r}: expected two or more widths, [input, ..., output]"
@@ -85,11 +88,15 @@ def mlp(
 class _MLP(nn.Sequential):
     """A sequence of layers that states what it expected when rows of another width come."""
 
+    @property
+    def input_width(self) -> int | None:
+        """Width of the rows; None where the first layer was wrapped and does not say."""
+        return getattr(self[0], "in_features", None)
+
     def forward(self, x: Tensor) -> Tensor:
-        first = self[0]
-        assert isinstance(first, nn.Linear)
-        check_tensor("x", x, ("B", first.in_features))
-        return super().forward(x)
+        width = self.input_width
+        shape = ("B", "width" if width is None else width)
+        return super().forward(check_tensor("x", x, shape, like=find_weight(self[0])))
 
 
 class ConvEncoder(nn.Module):
@@ -142,10 +149,13 @@ class ConvEncoder(nn.Module):
         condition_width: int = 0,
     ) -> None:
         super().__init__()
-        self.image_shape = _check_image_shape(image_shape)
-        self.condition_width = check_count("condition_width", condition_width, least=0)
-        d = check_count("d", d)
-        channels = check_count("channels", channels)
+        self.image_shape = check_image_shape(image_shape)
+        self.condition_width = condition_width = check_count(
+            "condition_width", condition_width, least=0
+        )
+        self.d = d = check_count("d", d)
+        self.channels = channels = check_count("channels", channels)
+        self.activation, self.output_activation = activation, output_activation
         quarter = _halve(_halve(self.image_shape))
         layers: list[nn.Module] = [
             nn.Conv2d(1 + condition_width, channels, kernel_size=3, stride=2, padding=1),
@@ -159,10 +169,26 @@ class ConvEncoder(nn.Module):
             layers.append(_make_activation("output_activation", output_activation))
         self.layers = nn.Sequential(*layers)
 
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build this encoder again, for files."""
+        return {
+            "image_shape": self.image_shape,
+            "d": self.d,
+            "channels": self.channels,
+            "activation": self.activation,
+            "output_activation": self.output_activation,
+            "condition_width": self.condition_width,
+        }
+
+    @property
+    def input_width(self) -> int:
+        """Width of the rows that it takes."""
+        return prod(self.image_shape) + self.condition_width
+
     def forward(self, x: Tensor) -> Tensor:
         """Encode: ``(B, H * W + condition_width) -> (B, d)``."""
         pixels = prod(self.image_shape)
-        check_tensor("x", x, ("B", pixels + self.condition_width))
+        x = check_tensor("x", x, ("B", self.input_width), like=find_weight(self))
         image = x[:, :pixels].unflatten(1, (1, *self.image_shape))  # (B, 1, H, W)
         condition = x[:, pixels:, None, None].expand(-1, -1, *self.image_shape)  # (B, c, H, W)
         return self.layers(torch.cat([image, condition], dim=1))  # (B, 1 + c, H, W) -> (B, d)
@@ -214,9 +240,10 @@ class ConvDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.d = check_count("d", d)
-        self.image_shape = _check_image_shape(image_shape)
-        channels = check_count("channels", channels)
-        out_channels = check_count("out_channels", out_channels)
+        self.image_shape = check_image_shape(image_shape)
+        self.channels = channels = check_count("channels", channels)
+        self.out_channels = out_channels = check_count("out_channels", out_channels)
+        self.activation = activation
         half = _halve(self.image_shape)
         quarter = _halve(half)
         self.layers = nn.Sequential(
@@ -231,10 +258,27 @@ class ConvDecoder(nn.Module):
             nn.Flatten(),
         )
 
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build this decoder again, for files."""
+        return {
+            "d": self.d,
+            "image_shape": self.image_shape,
+            "channels": self.channels,
+            "activation": self.activation,
+            "out_channels": self.out_channels,
+        }
+
     def forward(self, z: Tensor) -> Tensor:
         """Decode: ``(B, d) -> (B, H * W * out_channels)``."""
-        check_tensor("z", z, ("B", self.d))
-        return self.layers(z)
+        return self.layers(check_tensor("z", z, ("B", self.d), like=find_weight(self)))
+
+
+def find_weight(module: nn.Module) -> Tensor | None:
+    """Find the parameter whose dtype and device a module's input must have; None if there is none.
+
+    It is the first that is a floating-point number: quantised weights are not.
+    """
+    return next((p for p in module.parameters() if p.is_floating_point()), None)
 
 
 def _make_activation(argument: str, name: str) -> nn.Module:
@@ -247,8 +291,9 @@ def _halve(image_shape: tuple[int, int]) -> tuple[int, int]:
     return (height + 1) // 2, (width + 1) // 2
 
 
-def _check_image_shape(image_shape: tuple[int, int]) -> tuple[int, int]:
-    if len(image_shape) != 2:
+def check_image_shape(image_shape: tuple[int, int]) -> tuple[int, int]:
+    """Return (H, W), each of at least 8 pixels; ValueError otherwise."""
+    if not isinstance(image_shape, Sequence) or len(image_shape) != 2:
         raise ValueError(f"image_shape={image_shape!r}: expected (H, W)")
     height, width = (
         check_count(f"image_shape[{i}]", n, least=8) for i, n in enumerate(image_shape)

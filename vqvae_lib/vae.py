@@ -8,19 +8,22 @@ quantum circuit.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from vqvae_lib._checks import (
     check_count,
+    check_generator,
+    check_instance,
     check_number,
     check_same_length,
     check_same_shape,
     check_tensor,
     describe,
 )
+from vqvae_lib._model_files import SavedModel
 from vqvae_lib.bounds import (
     elbo,
     gaussian_kl,
@@ -31,12 +34,13 @@ from vqvae_lib.bounds import (
 )
 from vqvae_lib.conditions import Condition, NoCondition
 from vqvae_lib.likelihoods import Likelihood
-from vqvae_lib.networks import mlp
+from vqvae_lib.networks import find_weight, mlp
 
 __all__ = ["VAE", "GaussianEncoder", "KLWarmUp", "Posterior", "mlp_vae", "reparameterise"]
 
 # How many numbers the decoder gives at a time in `log_likelihood`: 4 MB, which caches hold.
 _CHUNK = 1 << 20
+_HALF = (torch.bfloat16, torch.float16)
 
 
 class Posterior(NamedTuple):
@@ -77,7 +81,9 @@ def reparameterise(
     torch.Tensor
         Shape (B, d), or (K, B, d).
     """
-    shape = mu.shape if K is None else (K, *mu.shape)
+    mu = check_tensor("mu", mu, ("B", "d"))
+    log_var = check_tensor("log_var", log_var, tuple(mu.shape), like=mu)
+    shape = mu.shape if K is None else (check_count("K", K), *mu.shape)
     eps = torch.randn(shape, generator=generator, dtype=mu.dtype, device=mu.device)
     return mu + (0.5 * log_var).exp() * eps
 
@@ -98,17 +104,27 @@ class GaussianEncoder(nn.Module):
     def __init__(self, trunk: nn.Module, width: int, d: int) -> None:
         super().__init__()
         width, self.d = check_count("width", width), check_count("d", d)
-        self.trunk = trunk
+        self.trunk = check_instance("trunk", trunk, nn.Module, "a torch.nn.Module")
         self.mu = nn.Linear(width, self.d)
         self.log_var = nn.Linear(width, self.d)
 
     def forward(self, x: Tensor) -> Posterior:
         """Encode: ``(B, D) -> (B, width) -> two times (B, d)``."""
+        x = check_tensor("x", x, ("B", "D"), like=find_weight(self))
         h = self.trunk(x)  # (B, D) -> (B, width)
         return Posterior(self.mu(h), self.log_var(h))  # (B, width) -> (B, d) each
 
+    @property
+    def input_width(self) -> int | None:
+        """Width of the rows that it takes; None where its trunk does not say."""
+        return getattr(self.trunk, "input_width", None)
 
-class VAE(nn.Module):
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build this encoder again, for files."""
+        return {"trunk": self.trunk, "width": self.mu.in_features, "d": self.d}
+
+
+class VAE(SavedModel):
     """Variational autoencoder with prior p(z) = N(0, I_d).
 
     Parameters
@@ -136,7 +152,11 @@ class VAE(nn.Module):
     ----------
     kl_weight
         A further factor on the KL, which counts in training mode only; 1, and less during a
-        `KLWarmUp`. It is not saved with the weights.
+        `KLWarmUp`. It is not saved with the weights, and a copy made during a warm-up has the
+        weight from before it.
+    scaling
+        What raw data went through before the model saw them, see `vqvae_lib.scaling`; None where
+        nobody has said. `save` keeps it.
 
     Raises
     ------
@@ -153,6 +173,10 @@ class VAE(nn.Module):
     `encode`, `decode`, `reconstruct` and `loss` can be differentiated; `sample`, `sample_mean`,
     `interpolate` and `log_likelihood` run without gradients. No method changes the mode of the
     model: with dropout or batch normalisation in it, call ``eval()`` before you evaluate it.
+
+    Data and conditions may be NumPy arrays, and of another width of numbers than the weights,
+    whose dtype they are brought to. Where networks compute in half precision, by ``autocast`` or by
+    ``to(torch.bfloat16)``, the bounds are still computed in float32.
 
     Examples
     --------
@@ -184,19 +208,14 @@ class VAE(nn.Module):
                 "maps x to (mu, log_var) and states its latent dimension, such as "
                 "GaussianEncoder(trunk, width, d)"
             )
-        if not isinstance(likelihood, Likelihood):
-            raise TypeError(
-                f"likelihood is {describe(likelihood)}: expected one of vqvae_lib.likelihoods, "
-                "such as Gaussian()"
-            )
-        if not isinstance(condition, Condition):
-            raise TypeError(
-                f"condition is {describe(condition)}: expected one of vqvae_lib.conditions, such "
-                "as Labels(10)"
-            )
-        self.encoder = encoder
-        self.bottleneck = nn.Identity() if bottleneck is None else bottleneck
-        self.decoder = decoder
+        check_parts(likelihood, condition)
+        self.encoder = check_instance("encoder", encoder, nn.Module, "a torch.nn.Module")
+        self.bottleneck = (
+            nn.Identity()
+            if bottleneck is None
+            else check_instance("bottleneck", bottleneck, nn.Module, "a torch.nn.Module")
+        )
+        self.decoder = check_instance("decoder", decoder, nn.Module, "a torch.nn.Module")
         self.likelihood = likelihood
         self.condition = condition
         self.beta = check_number("beta", beta, least=0)
@@ -213,6 +232,30 @@ class VAE(nn.Module):
         """Latent dimension."""
         return self.encoder.d  # type: ignore[return-value]
 
+    @property
+    def data_width(self) -> int | None:
+        """Dimension D of the data; None where the encoder does not say."""
+        width = getattr(self.encoder, "input_width", None)
+        return None if width is None else width - self.condition.width
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build this model again, for its file."""
+        return {
+            "encoder": self.encoder,
+            "decoder": self.decoder,
+            "likelihood": self.likelihood,
+            "bottleneck": self.bottleneck,
+            "condition": self.condition,
+            "beta": self.beta,
+            "K": self.K,
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle begins with: the KL's weight is that before a warm-up."""
+        state = self.__dict__.copy()
+        state["kl_weight"] = state.pop("_weight_before_warm_up", self.kl_weight)
+        return state
+
     def extra_repr(self) -> str:
         """Name the objective, and the condition if there is one, when the model is printed."""
         objective = f"beta={self.beta:g}, K={self.K}"
@@ -222,7 +265,13 @@ class VAE(nn.Module):
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """Approximate posterior q(z|x): ``(B, D) -> two times (B, d)``."""
-        check_tensor("x", x, ("B", "D"))
+        x = check_tensor("x", x, ("B", "D"), like=find_weight(self), finite=True)
+        return self._encode(x, y)
+
+    def _encode(self, x: Tensor, y: Tensor | None) -> Posterior:
+        """Encode rows that were checked."""
+        like = find_weight(self)
+        x = x if like is None else x.to(like.dtype)  # of half precision, perhaps
         posterior = self.encoder(self._append_condition(x, y))
         return self._check_posterior(posterior, len(x), "encoder gave", "the encoder's")
 
@@ -232,23 +281,32 @@ class VAE(nn.Module):
             raise TypeError(
                 f"{subject} {describe(q)}: expected the pair (mu, log_var), each (B, {self.d})"
             )
-        for name, value in zip(Posterior._fields, q, strict=True):
-            check_tensor(f"{owner} {name}", value, (B, self.d))
-        return Posterior(*q)
+        return Posterior(
+            *(
+                check_tensor(f"{owner} {name}", value, (B, self.d))
+                for name, value in zip(Posterior._fields, q, strict=True)
+            )
+        )
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Parameters of p(x|z): ``(..., B, d) -> (..., B, D * params_per_dimension)``."""
-        check_tensor("z", z, (..., "B", self.d))
+        z = check_tensor("z", z, (..., "B", self.d), like=find_weight(self), finite=True)
+        return self._decode(z, y)
+
+    def _decode(self, z: Tensor, y: Tensor | None) -> Tensor:
+        """Decode codes of our own, whose nan, in a training that diverges, the loss must show."""
+        like = find_weight(self)
+        z = z if like is None else z.to(like.dtype)
         leading = z.shape[:-1]  # (..., B), which the networks see as one axis of R rows
         o = self.bottleneck(z.flatten(0, -2)).unflatten(0, leading)  # (R, d) -> (..., B, m)
         rows = self._append_condition(o, y).flatten(0, -2)  # (R, m + width)
         return self.decoder(rows).unflatten(0, leading)
 
-    def _decode_checked(self, z: Tensor, y: Tensor | None, D: int) -> Tensor:
+    def _decode_checked(self, z: Tensor, y: Tensor | None, D: int | None) -> Tensor:
         """Decode, and refuse a decoder that was made for another likelihood or another D."""
-        params = self.decode(z, y)
+        params = self._decode(z, y)
         self.likelihood.check_params(params, D)
-        return params
+        return _widen(params)
 
     def _append_condition(self, rows: Tensor, y: Tensor | None) -> Tensor:
         """Append to each row what it is conditioned on: ``(..., B, k) -> (..., B, k + width)``."""
@@ -286,10 +344,12 @@ class VAE(nn.Module):
         Returns
         -------
         torch.Tensor
-            Shape (n, D), as the decoder gives it: the model knows D from data alone, so of a
-            decoder made for another likelihood only an output that cannot be split is refused.
+            Shape (n, D). With an encoder of one's own that does not state its `input_width`, it is
+            as wide as the decoder gives it, and of a decoder made for another likelihood only an
+            output that cannot be split is refused.
         """
-        params = self.decode(self._draw_codes(n, generator), y)
+        z = self._draw_codes(n, generator)
+        params = self._decode_checked(z, y, self.data_width)
         return self.likelihood.sample(params, generator=generator)
 
     @torch.no_grad()
@@ -300,13 +360,17 @@ class VAE(nn.Module):
 
         Parameters and result are those of `sample`; with the same generator, so are the codes.
         """
-        return self.likelihood.mean(self.decode(self._draw_codes(n, generator), y))
+        z = self._draw_codes(n, generator)
+        return self.likelihood.mean(self._decode_checked(z, y, self.data_width))
 
     def _draw_codes(self, n: int, generator: torch.Generator | None) -> Tensor:
         """Draw from the prior, (n, d), in the weights' dtype and on their device."""
-        weight = next(self.parameters())
+        weight = find_weight(self)
+        where: dict[str, Any] = (
+            {} if weight is None else {"dtype": weight.dtype, "device": weight.device}
+        )
         shape = check_count("n", n), self.d
-        return torch.randn(shape, generator=generator, dtype=weight.dtype, device=weight.device)
+        return torch.randn(shape, generator=_check_source(generator), **where)
 
     @torch.no_grad()
     def interpolate(
@@ -328,6 +392,9 @@ class VAE(nn.Module):
         torch.Tensor
             Means of p(x|z), shape (steps, B, D).
         """
+        weight = find_weight(self)
+        x_from = check_tensor("x_from", x_from, ("B", "D"), like=weight)
+        x_to = check_tensor("x_to", x_to, ("B", "D"), like=weight)
         check_same_shape("x_from", x_from, "x_to", x_to)
         steps = check_count("steps", steps, least=2)
         start, end = self.encode(x_from, y).mu, self.encode(x_to, y).mu  # (B, d) each
@@ -373,12 +440,12 @@ class VAE(nn.Module):
             If x is not of shape (B, D), holds a value that the likelihood cannot produce, or does
             not fit y, `posterior` or a part of the model.
         """
-        check_tensor("x", x, ("B", "D"))
-        self.likelihood.check_data(x)
+        x = self._check_data(x)
         if posterior is None:
-            posterior = self.encode(x, y)
+            posterior = self._encode(x, y)
         else:
             posterior = self._check_posterior(posterior, len(x), "posterior is", "posterior's")
+        posterior = Posterior(*(t.to(x.dtype) for t in posterior))
         z = reparameterise(*posterior, K=self.K, generator=generator)  # (K, B, d)
         log_px = self._log_px(x, z, y)  # (K, B)
         kl = gaussian_kl(*posterior)  # (B,)
@@ -424,16 +491,16 @@ class VAE(nn.Module):
             In nats, shape (B,).
         """
         K = check_count("K", K)
-        check_tensor("x", x, ("B", "D"))
-        self.likelihood.check_data(x)
+        x = self._check_data(x)
         if y is not None:
+            y = check_tensor("y", y, ("B", ...), dtype=None)
             check_same_length("y", y, "x", x)
         codes = max(1, _CHUNK // (x.shape[1] * self.likelihood.params_per_dimension))
         draws = min(K, codes)  # per sample at a time
         bounds = []
         for rows in torch.arange(len(x), device=x.device).split(max(1, codes // draws)):
             x_part, y_part = x[rows], None if y is None else y[rows]  # (b, D)
-            posterior = self.encode(x_part, y_part)
+            posterior = Posterior(*(t.to(x.dtype) for t in self._encode(x_part, y_part)))
             log_weights = []
             for start in range(0, K, draws):
                 z = reparameterise(*posterior, K=min(draws, K - start), generator=generator)
@@ -441,6 +508,15 @@ class VAE(nn.Module):
                 log_weights.append(_log_weights(log_px, z, posterior))
             bounds.append(importance_bound(torch.cat(log_weights)))  # (K, b) -> (b,)
         return torch.cat(bounds)  # (B,)
+
+    def _check_data(self, x: Tensor) -> Tensor:
+        """Return x as bounds take it, in float32 or better; an error for what it cannot be."""
+        like = find_weight(self)
+        if like is not None and like.dtype in _HALF:
+            like = like.new_empty(0, dtype=torch.float32)
+        x = check_tensor("x", x, ("B", "D"), like=like)
+        self.likelihood.check_data(x)
+        return x
 
     def _log_px(self, x: Tensor, z: Tensor, y: Tensor | None) -> Tensor:
         """Log p(x|z) of K codes per sample: ``(K, B, d) -> (K, B)``."""
@@ -453,16 +529,37 @@ def _log_weights(log_px: Tensor, z: Tensor, posterior: Posterior) -> Tensor:
     return log_px + gaussian_log_prob(z) - gaussian_log_prob(z, *posterior)
 
 
+def _widen(t: Tensor) -> Tensor:
+    """Bring numbers of half precision to float32, which sums of many of them need."""
+    return t.float() if t.dtype in _HALF else t
+
+
+def check_parts(likelihood: object, condition: object) -> None:
+    """Refuse what is no likelihood, or no condition."""
+    check_instance(
+        "likelihood", likelihood, Likelihood, "one of vqvae_lib.likelihoods, such as Gaussian()"
+    )
+    check_instance(
+        "condition", condition, Condition, "one of vqvae_lib.conditions, such as Labels(10)"
+    )
+
+
+def _check_source(generator: torch.Generator | None) -> torch.Generator | None:
+    return None if generator is None else check_generator("generator", generator)
+
+
 class KLWarmUp:
     """Let the weight of a VAE's KL rise from 1/epochs to 1, and stay there.
 
     For ``fit(model, ..., before_epoch=KLWarmUp(model, 20))``, which enters it as a context: when
-    training ends, however it ends, the KL has the weight that it had before.
+    training ends, however it ends, the KL has the weight that it had before. It belongs to one
+    model: a copy of that, or its twin on another backend, has a KL weight of its own and needs a
+    warm-up of its own; `fit` refuses one that was made for another model.
 
     Parameters
     ----------
     model
-        The VAE whose KL is weighed, with K = 1.
+        The VAE that is trained, with K = 1.
     epochs
         Length of the rise.
 
@@ -493,10 +590,12 @@ class KLWarmUp:
 
     def __enter__(self) -> KLWarmUp:
         self._weight_before = self.model.kl_weight
+        vars(self.model)["_weight_before_warm_up"] = self._weight_before  # for copies of it
         return self
 
     def __exit__(self, *error: object) -> None:
         self.model.kl_weight = self._weight_before
+        vars(self.model).pop("_weight_before_warm_up", None)
 
     def __repr__(self) -> str:
         return f"KLWarmUp(epochs={self.epochs})"
@@ -537,6 +636,9 @@ def mlp_vae(
     VAE
         D -> hidden -> d -> hidden -> parameters of the likelihood.
     """
+    D, d = check_count("D", D), check_count("d", d)
+    check_parts(likelihood, condition)
+    hidden = check_count("hidden", hidden)
     trunk = mlp([D + condition.width, hidden], output_activation=activation)
     encoder = GaussianEncoder(trunk, hidden, d)
     widths = [d + condition.width, hidden, D * likelihood.params_per_dimension]

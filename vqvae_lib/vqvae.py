@@ -9,28 +9,23 @@ circuit is a deterministic part of the decoder, so the ELBO is the VAE's as well
 from __future__ import annotations
 
 import copy
-import os
 from dataclasses import asdict
 from math import prod
-from typing import Any, TypeVar
+from typing import Any
 
-import torch
 from torch import nn
 
-from vqvae_lib._checks import check_count
-from vqvae_lib._model_files import read_model, write_model
+from vqvae_lib._checks import check_count, check_flag
 from vqvae_lib.bottlenecks import Kind, Patched, Scaled, make_bottleneck
 from vqvae_lib.conditions import Condition, NoCondition
 from vqvae_lib.likelihoods import Gaussian, Likelihood
-from vqvae_lib.networks import ConvDecoder, ConvEncoder, mlp
+from vqvae_lib.networks import ConvDecoder, ConvEncoder, check_image_shape, mlp
 from vqvae_lib.quantum import Circuit, PennyLane, QuantumLayer
 from vqvae_lib.quantum.layer import Init
 from vqvae_lib.quantum.parts import QuantumDecoder, QuantumEncoder, QuantumSpace
-from vqvae_lib.vae import VAE, GaussianEncoder
+from vqvae_lib.vae import VAE, GaussianEncoder, check_parts
 
 __all__ = ["VQVAE"]
-
-M = TypeVar("M", bound=nn.Module)
 
 
 class VQVAE(VAE):
@@ -109,12 +104,17 @@ class VQVAE(VAE):
         **circuit: Any,
     ) -> None:
         D, hidden = check_count("input_dim", input_dim), check_count("hidden_dim", hidden_dim)
-        if image_shape is not None and prod(image_shape) != D:
-            raise ValueError(
-                f"image_shape={image_shape!r} has {prod(image_shape)} pixels: expected "
-                f"input_dim={D} of them"
-            )
+        if image_shape is not None:
+            image_shape = check_image_shape(image_shape)
+            if prod(image_shape) != D:
+                raise ValueError(
+                    f"image_shape={image_shape!r} has {prod(image_shape)} pixels: expected "
+                    f"input_dim={D} of them"
+                )
         likelihood = Gaussian() if likelihood is None else likelihood
+        check_parts(likelihood, condition)
+        scale_features = check_flag("scale_features", scale_features)
+        patches = None if patches is None else check_count("patches", patches)
         plan = Circuit.for_latent(latent_dim, n_qubits, **circuit)
         # Drawn in this order, so that twins from one seed share the first weights of both networks.
         encoder = _make_encoder(D, hidden, plan.latent_dim, condition, image_shape, activation)
@@ -196,12 +196,14 @@ class VQVAE(VAE):
         Returns
         -------
         VQVAE
-            Trained together with this one: the weights are the same objects.
+            Trained together with this one: the weights are the same objects. All else is its own:
+            its modes, so that ``eval()`` of the one leaves the other in training, its KL weight,
+            which needs a `KLWarmUp` of its own, and its hooks.
         """
-        bottleneck: nn.Module = self.quantum_layer.to_backend(backend, **options)
-        if isinstance(self.bottleneck, Scaled):
-            bottleneck = _with_part(self.bottleneck, "layer", bottleneck)
-        return _with_part(self, "bottleneck", bottleneck)
+        layer = self.quantum_layer
+        # A deep copy, but for the weights, which are shared, and the layer, which is another one.
+        kept = {id(t): t for t in (*self.parameters(), *self.buffers())}
+        return copy.deepcopy(self, kept | {id(layer): layer.to_backend(backend, **options)})
 
     def extra_repr(self) -> str:
         """Name the objective, and whose it is, when the model is printed."""
@@ -216,19 +218,14 @@ class VQVAE(VAE):
 
     # ---------------------------------------------------------------- files
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model into one file: the arguments that build it, and its weights.
+    @property
+    def data_width(self) -> int:
+        """Dimension D of the data."""
+        return self._architecture["input_dim"]  # type: ignore[return-value]
 
-        The file holds tensors and JSON (the safetensors format), no pickle, and appears whole or
-        not at all. The backend does not belong to the model: `load` chooses one.
-
-        Raises
-        ------
-        TypeError
-            If the likelihood or the condition is not one of the library's own, which alone a file
-            can describe.
-        """
-        arguments = {
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build this model again, for its file."""
+        return {
             **self._architecture,
             **asdict(self.circuit),
             "latent_dim": self.d,
@@ -237,38 +234,6 @@ class VQVAE(VAE):
             "beta": self.beta,
             "K": self.K,
         }
-        write_model(path, arguments, self.state_dict())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], *, backend: Any = "auto") -> VQVAE:
-        """Read a model that `save` wrote, in evaluation mode.
-
-        Parameters
-        ----------
-        path
-            The file, of this version of the library or an earlier one.
-        backend
-            What runs the circuit.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        ValueError
-            If it is damaged, not a saved VQVAE, or of a version that this one cannot read; the
-            message says which.
-        """
-        arguments, tensors, versions = read_model(path)
-        try:
-            # Weights that are about to be replaced are drawn from nobody's random numbers.
-            with torch.random.fork_rng(devices=[]):
-                model = cls(**arguments, init="random", backend=backend)
-            # Tables of integers tell nothing of the weights' dtype.
-            model.to(next(t.dtype for t in tensors.values() if t.is_floating_point()))
-            model.load_state_dict(tensors)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"{path}, made with {versions}, does not fit: {error}") from error
-        return model.eval()
 
 
 def _make_encoder(
@@ -308,10 +273,3 @@ def _make_decoder(
     if image_shape is None:
         return mlp([m + condition.width, hidden, D * params], activation=activation)
     return ConvDecoder(m + condition.width, image_shape, activation=activation, out_channels=params)
-
-
-def _with_part(module: M, name: str, part: nn.Module) -> M:
-    """Copy a module with one part replaced; all other parts and all weights are shared."""
-    twin = copy.copy(module)
-    twin._modules = module._modules | {name: part}
-    return twin
