@@ -133,8 +133,7 @@ def test_strides_do_not_matter(layer, z):
 def test_float64(layer, z):
     layer.double()
     assert layer(z.double()).dtype == torch.float64
-    with pytest.raises(ValueError, match=r"z is torch.float32 on cpu, weights are torch.float64"):
-        layer(z)
+    assert torch.equal(layer(z), layer(z.double()))  # the weights decide
 
 
 class Features(torch.utils.data.Dataset):
@@ -248,19 +247,9 @@ def test_a_circuit_without_a_passthrough_says_what_to_do():
         (torch.zeros(7), ValueError, "z has shape (7,): expected (..., 8)"),
         (torch.tensor(0.0), ValueError, "z has shape (): expected (..., 8)"),
         ([[0.0] * 8], TypeError, "z is a list: expected a torch.Tensor"),
-        (torch.zeros(2, 8).long(), TypeError, "z has dtype torch.int64: expected torch.float32"),
-        (torch.zeros(2, 8).half(), TypeError, "z has dtype torch.float16: expected"),
+        (torch.zeros(2, 8).bool(), TypeError, "z has dtype torch.bool: expected torch.float32"),
         (torch.zeros(2, 8) + 0j, TypeError, "z has dtype torch.complex64: expected"),
-        (
-            torch.zeros(2, 8).double(),
-            ValueError,
-            "z is torch.float64 on cpu, weights are torch.float32 on cpu",
-        ),
-        (
-            torch.zeros(2, 8, device="meta"),
-            ValueError,
-            "z is torch.float32 on meta, weights are torch.float32 on cpu",
-        ),
+        (torch.zeros(2, 8, device="meta"), TypeError, "z is on the meta device, which holds no"),
     ],
 )
 def test_bad_input_is_named(layer, z, error, told):

@@ -173,7 +173,7 @@ def test_unknown_names_are_refused_and_not_taken_for_another_gate():
         sv.evolve(state, [Embed(("RQ",), 1.0)], z, weights)
     with pytest.raises(ValueError, match="observable='Y': expected one of 'Z', 'X'"):
         sv.expectations(state, [0], "ZY")
-    with pytest.raises(TypeError, match="operation='H': expected Embed, Rotate or Entangle"):
+    with pytest.raises(TypeError, match="operations holds a str: expected Embed, Rotate"):
         sv.evolve(state, ["H"], z, weights)
 
 

@@ -22,6 +22,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from vqvae_lib._checks import check_choice
+from vqvae_lib.quantum._checks import check_circuit, check_inputs, is_transformed
 from vqvae_lib.quantum.circuit import Circuit
 from vqvae_lib.quantum.light_cone import LightCone
 from vqvae_lib.quantum.pennylane_backend import PennyLane
@@ -37,12 +38,14 @@ class Backend(Protocol):
 
     It holds no weights, so the same weights move freely from one backend to another.
 
+    One that draws random numbers also has a method ``manual_seed(seed)``, which restarts them.
+
     Attributes
     ----------
     circuit
         The one that it runs.
     name
-        What a layer that runs on it prints.
+        What a layer that runs on it prints, unless it has a ``__str__`` that says more.
     """
 
     circuit: Circuit
@@ -63,24 +66,29 @@ class Auto:
     Attributes
     ----------
     on_cpu, elsewhere : Backend
-        What runs tensors on the CPU, and on other devices.
+        What runs tensors on the CPU, and on other devices or inside the transforms of torch.func.
     """
 
     name = "auto"
 
     def __init__(self, circuit: Circuit) -> None:
-        self.circuit = circuit
+        self.circuit = check_circuit(circuit)
         self.on_cpu: Backend
         self.elsewhere: Backend
         if cost(cones(circuit)) < cost(whole(circuit)):
             self.on_cpu = self.elsewhere = _make_light_cone(circuit)
         else:
-            self.on_cpu, self.elsewhere = _make_compiled(circuit), StateVectorSimulator(circuit)
+            self.elsewhere = StateVectorSimulator(circuit)
+            self.on_cpu = _make_compiled(circuit) if _can_compile() else self.elsewhere
 
     def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
         """Features (B, m) of latent vectors (B, d), with weights `Circuit.weight_shape`."""
-        on_cpu = not isinstance(z, Tensor) or z.device.type == "cpu"
+        z, weights = check_inputs(self.circuit, z, weights)
+        on_cpu = z.device.type == "cpu" and not is_transformed(z, weights)
         return (self.on_cpu if on_cpu else self.elsewhere)(z, weights)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.on_cpu.name} on the CPU)"
 
 
 def make_backend(circuit: Circuit, name: str = "auto", **options: Any) -> Backend:
@@ -102,27 +110,28 @@ def make_backend(circuit: Circuit, name: str = "auto", **options: Any) -> Backen
         If there is no such backend, or it cannot run this circuit.
     TypeError
         If it does not take an option.
+    ImportError
+        If it was named and needs a package that is missing.
 
     Warns
     -----
     RuntimeWarning
-        Where numba is missing, once: features are then the same, but slower.
+        Where numba is missing and kernels were not asked for by name, once: features are then the
+        same, but slower.
     """
-    return _FACTORIES[check_choice("backend", name, _FACTORIES)](circuit, **options)
+    return _FACTORIES[check_choice("backend", name, _FACTORIES)](check_circuit(circuit), **options)
 
 
 def _make_compiled(circuit: Circuit) -> Backend:
-    """Compiled kernels where numba works, else the reference."""
-    if not _can_compile():
-        return StateVectorSimulator(circuit)
+    """Compiled kernels; ImportError without numba."""
     from vqvae_lib.quantum.compiled import Compiled
 
     return Compiled(circuit)
 
 
-def _make_light_cone(circuit: Circuit, *, compiled: bool = True) -> Backend:
-    """Light cones, by compiled kernels where numba works."""
-    return LightCone(circuit, compiled=compiled and _can_compile())
+def _make_light_cone(circuit: Circuit, *, compiled: bool | None = None) -> Backend:
+    """Light cones, by compiled kernels where numba works, or as it is said."""
+    return LightCone(circuit, compiled=_can_compile() if compiled is None else compiled)
 
 
 _FACTORIES: dict[str, Callable[..., Backend]] = {

@@ -19,11 +19,18 @@ there is to know about itself. Every backend reads that same list, which is why 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
-from vqvae_lib._checks import check_choice, check_count, check_flag, check_number
+from vqvae_lib._checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_number,
+    check_sequence,
+    describe,
+)
 
 __all__ = ["Circuit", "Embed", "Entangle", "Operation", "Part", "Rotate"]
 
@@ -33,6 +40,12 @@ Entangler = Literal["ring", "brickwork", "none"]
 Gate = Literal["CNOT", "CZ"]
 Readout = Literal["Z", "ZX"]
 Part = Literal["encoder", "space", "decoder"]
+
+_ROTATIONS = ("RX", "RY", "RZ")
+
+# Places where a gate may stand. A description that is larger would take minutes to spell out, and
+# memory before anything is computed.
+_MOST_PLACES = 10**6
 
 
 @dataclass(frozen=True)
@@ -51,12 +64,22 @@ class Embed:
     gates: tuple[str, ...]
     scale: float
 
+    def __post_init__(self) -> None:
+        expected = "names of rotations, such as ('RY', 'RZ')"
+        names = check_sequence("gates", self.gates, expected, least=1)
+        for name in names:
+            check_choice("gates: gate", name, _ROTATIONS)
+        _set(self, gates=names, scale=check_number("scale", self.scale))
+
 
 @dataclass(frozen=True)
 class Rotate:
     """Rot(φ, θ, ω) = RZ(ω) RY(θ) RZ(φ) on every qubit, with the angles ``weights[row]``."""
 
     row: int
+
+    def __post_init__(self) -> None:
+        _set(self, row=check_count("row", self.row, least=0))
 
 
 @dataclass(frozen=True)
@@ -68,11 +91,8 @@ class Entangle:
 
     def __post_init__(self) -> None:
         check_choice("gate", self.gate, get_args(Gate))
-        for control, target in self.pairs:
-            if control == target:
-                raise ValueError(
-                    f"pairs holds ({control}, {target}): expected two different qubits"
-                )
+        pairs = check_sequence("pairs", self.pairs, "pairs of qubits, such as ((0, 1), (2, 3))")
+        _set(self, pairs=tuple(_check_pair(pair) for pair in pairs))
 
     def inverse(self) -> Entangle:
         """Undo this layer: CNOT and CZ are their own inverses, so reverse the order."""
@@ -82,11 +102,43 @@ class Entangle:
 Operation = Embed | Rotate | Entangle
 
 
+def _check_pair(pair: Any) -> tuple[int, int]:
+    """Return control and target of a gate: two different qubits."""
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise ValueError(f"pairs holds {describe(pair)}: expected pairs of qubits, such as (0, 1)")
+    control, target = (check_count("a qubit of pairs", qubit, least=0) for qubit in pair)
+    if control == target:
+        raise ValueError(f"pairs holds ({control}, {target}): expected two different qubits")
+    return control, target
+
+
+def _set(frozen: object, **values: Any) -> None:
+    """Set what the checks have made of the fields: of NumPy's numbers Python's, of lists tuples."""
+    for name, value in values.items():
+        object.__setattr__(frozen, name, value)
+
+
 @dataclass(frozen=True)
 class _Slot:
     """A place for an entangling layer; a ring put there joins each qubit i to i + reach."""
 
     reach: int
+
+
+class Settings(TypedDict, total=False):
+    """The settings of a `Circuit` besides its number of qubits, with their types."""
+
+    initial: Initial
+    embedding: Embedding
+    angle_scale: float
+    entangler: Entangler
+    gate: Gate
+    encoder_layers: int
+    space_layers: int
+    decoder_layers: int
+    reupload: bool
+    readout: Readout
+    mirror: bool
 
 
 @dataclass(frozen=True)
@@ -167,7 +219,7 @@ class Circuit:
     # ------------------------------------------------------------------------- factories
 
     @classmethod
-    def for_latent(cls, latent_dim: int, n_qubits: int, **options: Any) -> Circuit:
+    def for_latent(cls, latent_dim: int, n_qubits: int, **options: Unpack[Settings]) -> Circuit:
         """Make the circuit that the course recommends between a VAE's latent space and decoder.
 
         It returns as many features as it takes coordinates: ⟨Z⟩ of each qubit with one coordinate
@@ -196,25 +248,26 @@ class Circuit:
         >>> Circuit.for_latent(8, 4) == Circuit(4, angle_scale=0.3, mirror=True)
         True
         """
-        names = sorted(field.name for field in fields(cls) if field.name != "n_qubits")
+        names = sorted(Settings.__annotations__)
         if unknown := sorted(set(options) - set(names)):
             raise TypeError(f"{', '.join(unknown)}: expected a setting of Circuit: {names}")
         n = check_count("n_qubits", n_qubits)
-        if check_count("latent_dim", latent_dim) not in (n, 2 * n):
+        d = check_count("latent_dim", latent_dim)
+        if d not in (n, 2 * n):
             raise ValueError(
-                f"latent_dim={latent_dim} does not fit {n} qubits: expected {n} (one coordinate "
+                f"latent_dim={d} does not fit {n} qubits: expected {n} (one coordinate "
                 f"per qubit) or {2 * n} (two)"
             )
-        recommended = {
+        recommended: Settings = {
             "angle_scale": 0.3,
-            "embedding": "RY" if latent_dim == n else "RY+RZ",
-            "readout": "Z" if latent_dim == n else "ZX",
+            "embedding": "RY" if d == n else "RY+RZ",
+            "readout": "Z" if d == n else "ZX",
         }
         circuit = cls(n, **(recommended | options))
-        if circuit.latent_dim != latent_dim:
+        if circuit.latent_dim != d:
             raise ValueError(
                 f"embedding={circuit.embedding!r} on {n} qubits takes {circuit.latent_dim} "
-                f"coordinates: expected latent_dim={circuit.latent_dim}, got {latent_dim}"
+                f"coordinates: expected latent_dim={circuit.latent_dim}, got {d}"
             )
         if "mirror" not in options:
             circuit = replace(circuit, mirror=not circuit._mirror_obstacle)
@@ -241,22 +294,21 @@ class Circuit:
     # ---------------------------------------------------------------------------- checks
 
     def __post_init__(self) -> None:
-        settings = {
-            "n_qubits": check_count("n_qubits", self.n_qubits),
-            "initial": check_choice("initial", self.initial, get_args(Initial)),
-            "embedding": check_choice("embedding", self.embedding, get_args(Embedding)),
-            "angle_scale": check_number("angle_scale", self.angle_scale),
-            "entangler": check_choice("entangler", self.entangler, get_args(Entangler)),
-            "gate": check_choice("gate", self.gate, get_args(Gate)),
-            "encoder_layers": check_count("encoder_layers", self.encoder_layers, least=0),
-            "space_layers": check_count("space_layers", self.space_layers, least=0),
-            "decoder_layers": check_count("decoder_layers", self.decoder_layers, least=0),
-            "reupload": check_flag("reupload", self.reupload),
-            "readout": check_choice("readout", self.readout, get_args(Readout)),
-            "mirror": check_flag("mirror", self.mirror),
-        }
-        for name, value in settings.items():
-            object.__setattr__(self, name, value)  # NumPy's numbers have become Python's
+        _set(
+            self,
+            n_qubits=check_count("n_qubits", self.n_qubits),
+            initial=check_choice("initial", self.initial, get_args(Initial)),
+            embedding=check_choice("embedding", self.embedding, get_args(Embedding)),
+            angle_scale=check_number("angle_scale", self.angle_scale),
+            entangler=check_choice("entangler", self.entangler, get_args(Entangler)),
+            gate=check_choice("gate", self.gate, get_args(Gate)),
+            encoder_layers=check_count("encoder_layers", self.encoder_layers, least=0),
+            space_layers=check_count("space_layers", self.space_layers, least=0),
+            decoder_layers=check_count("decoder_layers", self.decoder_layers, least=0),
+            reupload=check_flag("reupload", self.reupload),
+            readout=check_choice("readout", self.readout, get_args(Readout)),
+            mirror=check_flag("mirror", self.mirror),
+        )
         self._check_sense()
 
     def _check_sense(self) -> None:
@@ -266,9 +318,10 @@ class Circuit:
                 "angle_scale=0.0 turns every coordinate into the angle 0: expected another number"
             )
         if self.embedding == "RX" and self.initial == "superposition":
+            lost = "the first upload" if self.reupload else "all data"
             raise ValueError(
                 "embedding='RX' does nothing on initial='superposition': H|0⟩ is an eigenstate "
-                "of RX, so no data would enter there. Use embedding='RY' or initial='zero'"
+                f"of RX, so {lost} would be lost. Use embedding='RY' or initial='zero'"
             )
         if self.space_layers + self.decoder_layers == 0:
             raise ValueError(
@@ -282,6 +335,13 @@ class Circuit:
             )
         if self.mirror and self._mirror_obstacle:
             raise ValueError(f"mirror=True does not fit: {self._mirror_obstacle}")
+        uploads = self.space_layers if self.reupload else 1
+        layers = uploads * (1 + self.encoder_layers) + 2 * (self.space_layers + self.decoder_layers)
+        if (places := self.n_qubits * layers) > _MOST_PLACES:
+            raise ValueError(
+                f"n_qubits={self.n_qubits} times {layers} layers of rotations and entangling gates "
+                f"are {places} places for gates: expected at most {_MOST_PLACES}"
+            )
 
     @property
     def _mirror_obstacle(self) -> str:
@@ -304,7 +364,7 @@ class Circuit:
     @property
     def angles_per_qubit(self) -> int:
         """Number of latent coordinates that each qubit takes, 1 or 2."""
-        return len(self._embed.gates)
+        return self.embedding.count("+") + 1
 
     @property
     def latent_dim(self) -> int:

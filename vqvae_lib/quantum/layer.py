@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from vqvae_lib._checks import check_choice, check_generator, check_tensor, describe
-from vqvae_lib.quantum.backends import Auto, Backend, make_backend
+from vqvae_lib._checks import check_choice, check_generator, check_instance, check_seed
+from vqvae_lib.quantum._checks import check_circuit, check_inputs
+from vqvae_lib.quantum.backends import Backend, make_backend
 from vqvae_lib.quantum.circuit import Circuit
 
 __all__ = ["QuantumLayer", "initial_weights"]
@@ -68,27 +69,47 @@ class QuantumLayer(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
-        self.circuit = circuit
+        self.circuit = check_circuit(circuit)
         self.backend = _resolve_backend(circuit, backend, options)
         self.weights = nn.Parameter(initial_weights(circuit, init, generator=generator))
 
     def forward(self, z: Tensor) -> Tensor:
         """Features of latent vectors.
 
+        It computes in the weights' dtype, whatever z's: under autocast too, whose half precision
+        is too coarse for angles. Weights of half precision compute in float32.
+
         Parameters
         ----------
         z
-            (..., d), of the dtype and on the device of the weights.
+            (..., d), on the device of the weights.
 
         Returns
         -------
         Tensor
-            (..., m), expectation values between -1 and 1.
+            (..., m), expectation values between -1 and 1, in the weights' dtype. Where z holds nan
+            or inf, they are nan.
         """
-        d, m = self.circuit.latent_dim, self.circuit.n_features
-        check_tensor("z", z, (..., d), dtype=(torch.float32, torch.float64), least=0)
-        features = self.backend(z.reshape(-1, d), self.weights)  # (B, m)
-        return features.reshape(*z.shape[:-1], m)
+        z, weights = check_inputs(self.circuit, z, self.weights, lead=...)
+        rows = z if z.ndim == 2 else z.reshape(-1, self.circuit.latent_dim)  # (B, d)
+        if not z.is_meta and torch.is_autocast_enabled(z.device.type):
+            with torch.autocast(z.device.type, enabled=False):
+                features = self.backend(rows, weights)  # (B, m)
+        else:
+            features = self.backend(rows, weights)
+        if z.ndim != 2:
+            features = features.reshape(*z.shape[:-1], self.circuit.n_features)
+        return features.to(self.weights.dtype)
+
+    def manual_seed(self, seed: int) -> None:
+        """Restart the draws of a device with shots; of a backend that draws nothing, do nothing.
+
+        After it, the same calls give the same bits. `PennyLane.manual_seed` names the devices
+        whose draws it cannot restart.
+        """
+        check_seed("seed", seed)
+        if restart := getattr(self.backend, "manual_seed", None):
+            restart(seed)
 
     def to_backend(self, backend: str | Backend, **options: Any) -> QuantumLayer:
         """Make a layer that runs on another backend and shares this one's weights.
@@ -105,16 +126,17 @@ class QuantumLayer(nn.Module):
             training either of the two trains both.
         """
         twin = copy.copy(self)
-        twin._parameters = self._parameters.copy()  # the weights are shared, the table is not
+        for name, table in vars(self).items():  # the weights are shared; no table, of hooks say, is
+            if isinstance(table, dict):
+                setattr(twin, name, table.copy())
         twin.backend = _resolve_backend(self.circuit, backend, options)
         return twin
 
     def extra_repr(self) -> str:
         """Describe the circuit and the backend when the layer is printed."""
-        name = self.backend.name
-        if isinstance(self.backend, Auto):
-            name += f" ({self.backend.on_cpu.name} on the CPU)"
-        return f"{self.circuit}\nbackend {name}"
+        backend = self.backend
+        says_more = type(backend).__str__ is not object.__str__
+        return f"{self.circuit}\nbackend {backend if says_more else backend.name}"
 
 
 def initial_weights(
@@ -151,6 +173,7 @@ def initial_weights(
     ValueError
         If there is no such start, or the circuit has no passthrough.
     """
+    check_circuit(circuit)
     check_choice("init", init, get_args(Init))
     if generator is not None:
         check_generator("generator", generator)
@@ -203,11 +226,8 @@ def _resolve_backend(circuit: Circuit, backend: str | Backend, options: dict[str
     """Make the backend of a name, or check one that came whole."""
     if isinstance(backend, str):
         return make_backend(circuit, backend, **options)
-    if not isinstance(backend, Backend):
-        raise TypeError(
-            f"backend is {describe(backend)}: expected a name, or a backend with circuit, name "
-            "and a call of (z, weights)"
-        )
+    expected = "a name, or a backend with circuit, name and a call of (z, weights)"
+    check_instance("backend", backend, Backend, expected)
     if options:
         raise TypeError(f"a backend that is already made takes no options: got {sorted(options)}")
     if backend.circuit != circuit:

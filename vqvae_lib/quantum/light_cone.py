@@ -12,7 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vqvae_lib.quantum._checks import check_inputs, check_memory
+from vqvae_lib._checks import check_flag
+from vqvae_lib.quantum._checks import check_circuit, check_inputs, check_memory, is_transformed
 from vqvae_lib.quantum.circuit import Circuit
 from vqvae_lib.quantum.statevector import evolve, expectations, initial_state
 from vqvae_lib.quantum.windows import Window, cones
@@ -28,8 +29,8 @@ class LightCone:
     circuit
         Any circuit; the narrower its light cones, the cheaper.
     compiled
-        Whether the windows run by the compiled kernels where they can (on the CPU). These have
-        first derivatives only; plain torch has all.
+        Whether the windows run by the compiled kernels where they can: on the CPU, and not inside
+        the transforms of torch.func. These have first derivatives only; plain torch has all.
 
     Raises
     ------
@@ -40,20 +41,21 @@ class LightCone:
     name = "light_cone"
 
     def __init__(self, circuit: Circuit, *, compiled: bool = True) -> None:
-        self.circuit = circuit
-        self.windows = cones(circuit)
-        self.width = max(window.width for window in self.windows)
+        self.circuit = check_circuit(circuit)
+        self.width = max(circuit.light_cone_widths)
         check_memory(circuit, self.width, 1, torch.float32)
+        self.windows = cones(circuit)
         self._compiled = None
-        if compiled:
+        if check_flag("compiled", compiled):
             from vqvae_lib.quantum.compiled import Compiled  # needs numba, which may be missing
 
             self._compiled = Compiled(circuit, self.windows)
 
     def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
         """Features (B, m) of latent vectors (B, d), with weights `Circuit.weight_shape`."""
-        check_inputs(self.circuit, z, weights)
-        if self._compiled is not None and z.device.type == "cpu":
+        z, weights = check_inputs(self.circuit, z, weights)
+        by_kernels = z.device.type == "cpu" and not is_transformed(z, weights)
+        if self._compiled is not None and by_kernels:
             return self._compiled(z, weights)
         check_memory(self.circuit, self.width, len(z), z.dtype)
         features: dict[int, Tensor] = {}  # (B, len(readout)) of each qubit

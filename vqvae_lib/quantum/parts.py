@@ -11,19 +11,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_same_length, check_tensor
-from vqvae_lib.quantum._checks import check_inputs, check_memory
+from vqvae_lib._checks import check_instance, check_same_length
+from vqvae_lib.quantum._checks import AMPLITUDES, check_inputs, check_memory, check_numbers
 from vqvae_lib.quantum.circuit import Circuit, Operation, Part
 from vqvae_lib.quantum.layer import QuantumLayer
 from vqvae_lib.quantum.pennylane_backend import draw
 from vqvae_lib.quantum.statevector import evolve, expectations, initial_state
 
 __all__ = ["QuantumDecoder", "QuantumEncoder", "QuantumSpace"]
-
-_AMPLITUDES = (torch.complex64, torch.complex128, torch.float32, torch.float64)
 
 
 class _CircuitPart:
@@ -38,7 +35,7 @@ class _CircuitPart:
     name: Part
 
     def __init__(self, layer: QuantumLayer) -> None:
-        self.layer = layer
+        self.layer = check_instance("layer", layer, QuantumLayer, "a QuantumLayer")
 
     @property
     def circuit(self) -> Circuit:
@@ -58,16 +55,15 @@ class _CircuitPart:
         row = f"quantum {self.name}"
         return f"{row} {self.circuit.rows()[row]}"
 
-    def _run(self, state: Tensor, z: Tensor) -> Tensor:
-        """Carry states (B, 2**n) through the part."""
-        check_tensor("state", state, ("B", 2**self.circuit.n_qubits), dtype=_AMPLITUDES, least=0)
+    def _run(self, state: Tensor, z: Tensor | None = None) -> Tensor:
+        """Carry states (B, 2**n) through the part, which may not read z."""
+        circuit = self.circuit
+        state = check_numbers("state", state, ("B", 2**circuit.n_qubits), AMPLITUDES)
+        if z is None:
+            z = self.layer.weights.new_zeros(len(state), circuit.latent_dim)
+        z, weights = check_inputs(circuit, z, self.layer.weights)
         check_same_length("z", z, "state", state)
-        check_inputs(self.circuit, z, self.layer.weights)
-        return evolve(state, self.operations, z, self.layer.weights)
-
-    def _placeholder(self, state: Tensor) -> Tensor:
-        """Latent vectors for a part that does not read any."""
-        return self.layer.weights.new_zeros(len(state), self.circuit.latent_dim)
+        return evolve(state, self.operations, z, weights)
 
 
 class QuantumEncoder(_CircuitPart):
@@ -78,7 +74,7 @@ class QuantumEncoder(_CircuitPart):
     def __call__(self, z: Tensor) -> Tensor:
         """Encode latent vectors, (B, d), in states, (B, 2**n)."""
         circuit = self.circuit
-        check_inputs(circuit, z, self.layer.weights)
+        z, _ = check_inputs(circuit, z, self.layer.weights)
         check_memory(circuit, circuit.n_qubits, len(z), z.dtype)
         return self._run(initial_state(circuit.initial, circuit.n_qubits, like=z), z)
 
@@ -91,7 +87,7 @@ class QuantumSpace(_CircuitPart):
     def __call__(self, state: Tensor, z: Tensor | None = None) -> Tensor:
         """Carry states (B, 2**n) on; `z` (B, d) is needed where the circuit uploads it again."""
         if not self.circuit.reupload:
-            return self._run(state, self._placeholder(state))
+            return self._run(state)
         if z is None:
             raise ValueError("z is missing: with reupload=True it enters the quantum space again")
         return self._run(state, z)
@@ -104,7 +100,7 @@ class QuantumDecoder(_CircuitPart):
 
     def before_measurement(self, state: Tensor) -> Tensor:
         """Carry out V alone: states (B, 2**n) to states."""
-        return self._run(state, self._placeholder(state))
+        return self._run(state)
 
     def __call__(self, state: Tensor) -> Tensor:
         """Measure states (B, 2**n): features (B, m), expectation values between -1 and 1."""

@@ -17,8 +17,23 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_choice, check_count
-from vqvae_lib.quantum._checks import check_inputs, check_memory
+from vqvae_lib._checks import (
+    check_choice,
+    check_count,
+    check_instance,
+    check_same_length,
+    check_sequence,
+    check_tensor,
+    describe,
+)
+from vqvae_lib.quantum._checks import (
+    AMPLITUDES,
+    REAL,
+    check_circuit,
+    check_inputs,
+    check_memory,
+    check_numbers,
+)
 from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Initial, Operation, Rotate
 
 __all__ = [
@@ -48,18 +63,21 @@ __all__ = [
 
 def ry(angle: Tensor) -> Tensor:
     """RY(t) = exp(-i t Y/2): a rotation by t about y. Angles (...,), gates (..., 2, 2), complex."""
+    angle = check_numbers("angle", angle, (...,), REAL)
     c, s = torch.cos(angle / 2), torch.sin(angle / 2)
     return _matrix(c, -s, s, c)
 
 
 def rx(angle: Tensor) -> Tensor:
     """RX(t) = exp(-i t X/2): a rotation by t about the x axis. Angles (...,), gates (..., 2, 2)."""
+    angle = check_numbers("angle", angle, (...,), REAL)
     c, s = torch.cos(angle / 2), -1j * torch.sin(angle / 2)
     return _matrix(c, s, s, c)
 
 
 def rz(angle: Tensor) -> Tensor:
     """RZ(t) = exp(-i t Z/2): a rotation by t about the z axis. Angles (...,), gates (..., 2, 2)."""
+    angle = check_numbers("angle", angle, (...,), REAL)
     phase = torch.exp(-0.5j * angle)
     zero = torch.zeros_like(phase)
     return _matrix(phase, zero, zero, phase.conj())
@@ -67,7 +85,7 @@ def rz(angle: Tensor) -> Tensor:
 
 def rot(angles: Tensor) -> Tensor:
     """Rot(φ, θ, ω) = RZ(ω) RY(θ) RZ(φ). Angles (..., 3), gates (..., 2, 2)."""
-    phi, theta, omega = angles.unbind(-1)
+    phi, theta, omega = check_numbers("angles", angles, (..., 3), REAL).unbind(-1)
     return rz(omega) @ ry(theta) @ rz(phi)
 
 
@@ -94,7 +112,9 @@ def apply_gate(state: Tensor, gate: Tensor, qubit: int) -> Tensor:
     Tensor
         (B, 2**n).
     """
-    a, b = _split(state, qubit)  # amplitudes where the qubit is 0, where it is 1
+    state, n = check_state(state)
+    gate = _check_gate(gate, state)
+    a, b = _split(state, n, qubit)  # amplitudes where the qubit is 0, where it is 1
     g = gate[..., None, None]  # (2, 2, 1, 1) or (B, 2, 2, 1, 1)
     g = g.movedim((-4, -3), (0, 1))  # (2, 2, 1, 1) or (2, 2, B, 1, 1)
     zero, one = g[0, 0] * a + g[0, 1] * b, g[1, 0] * a + g[1, 1] * b
@@ -103,15 +123,17 @@ def apply_gate(state: Tensor, gate: Tensor, qubit: int) -> Tensor:
 
 def cnot(state: Tensor, control: int, target: int) -> Tensor:
     """Flip the target qubit where the control qubit is 1; (B, 2**n) to (B, 2**n)."""
-    k, n = _basis(state)
-    _check_pair(n, control, target)
+    state, n = check_state(state)
+    k = _basis(state, n)
+    control, target = _check_pair(n, control, target)
     return state[:, k ^ (_bit(k, n, control) << (n - 1 - target))]
 
 
 def cz(state: Tensor, control: int, target: int) -> Tensor:
     """Change the sign where both qubits are 1; (B, 2**n) to (B, 2**n)."""
-    k, n = _basis(state)
-    _check_pair(n, control, target)
+    state, n = check_state(state)
+    k = _basis(state, n)
+    control, target = _check_pair(n, control, target)
     return state * (1 - 2 * (_bit(k, n, control) & _bit(k, n, target)))
 
 
@@ -120,13 +142,15 @@ def cz(state: Tensor, control: int, target: int) -> Tensor:
 
 def expectation_z(state: Tensor, qubit: int) -> Tensor:
     """⟨Z⟩ of a qubit: the probability of 0 minus that of 1; (B, 2**n) to (B,)."""
-    a, b = _split(state, qubit)
+    state, n = check_state(state)
+    a, b = _split(state, n, qubit)
     return (a.conj() * a - b.conj() * b).real.sum((1, 2))
 
 
 def expectation_x(state: Tensor, qubit: int) -> Tensor:
     """⟨X⟩ of a qubit: X exchanges the amplitudes a and b, so it is Σ 2 Re(a* b)."""
-    a, b = _split(state, qubit)
+    state, n = check_state(state)
+    a, b = _split(state, n, qubit)
     return 2 * (a.conj() * b).real.sum((1, 2))
 
 
@@ -148,15 +172,20 @@ def expectations(state: Tensor, qubits: Sequence[int], readout: str) -> Tensor:
         (B, len(qubits) · len(readout)), qubit by qubit.
     """
     observables = {"Z": expectation_z, "X": expectation_x}
+    if not isinstance(readout, str) or not readout:
+        raise ValueError(f"readout={readout!r}: expected one letter per observable, such as 'ZX'")
     chosen = [observables[check_choice("observable", o, observables)] for o in readout]
+    qubits = check_sequence("qubits", qubits, "qubits to read, such as [0, 1]", least=1)
     return torch.stack([observable(state, q) for q in qubits for observable in chosen], 1)
 
 
 def bloch_vectors(state: Tensor) -> Tensor:
     """(⟨X⟩, ⟨Y⟩, ⟨Z⟩) of each qubit: (B, 2**n) to (B, n, 3)."""
+    state, n = check_state(state)
+    state = state.to(state.dtype.to_complex())
     vectors = []
-    for qubit in range(_n_qubits(state)):
-        a, b = _split(state, qubit)
+    for qubit in range(n):
+        a, b = _split(state, n, qubit)
         overlap = 2 * (a.conj() * b).sum((1, 2))  # ⟨X⟩ + i⟨Y⟩
         vectors.append(torch.stack([overlap.real, overlap.imag, expectation_z(state, qubit)], 1))
     return torch.stack(vectors, 1)
@@ -202,8 +231,12 @@ def initial_state(kind: Initial, n: int, *, like: Tensor) -> Tensor:
     Tensor
         (B, 2**n), complex.
     """
+    check_choice("kind", kind, get_args(Initial))
+    n = check_count("n", n)
+    like = check_numbers("like", like, ("B", ...), REAL)
+    check_memory(None, n, len(like), like.dtype)
     shape, dtype = (len(like), 2**n), like.dtype.to_complex()
-    if check_choice("kind", kind, get_args(Initial)) == "superposition":
+    if kind == "superposition":
         return torch.full(shape, 2 ** (-n / 2), dtype=dtype, device=like.device)
     state = torch.zeros(shape, dtype=dtype, device=like.device)
     state[:, 0] = 1
@@ -229,32 +262,47 @@ def evolve(state: Tensor, operations: Sequence[Operation], z: Tensor, weights: T
     Tensor
         (B, 2**n).
     """
-    for operation in operations:
+    state, n = check_state(state)
+    weights = check_tensor("weights", weights, ("layers", n, ...), like=state.real)
+    for operation in check_sequence("operations", operations, "a list, as Circuit.operations()"):
         match operation:
             case Embed():
                 state = embed(state, operation, z)
             case Rotate(row):
+                check_count("row", row, least=0, most=len(weights) - 1)
                 state = rotate(state, weights[row])
             case Entangle():
                 state = entangle(state, operation)
             case _:
-                raise TypeError(f"operation={operation!r}: expected Embed, Rotate or Entangle")
+                raise TypeError(
+                    f"operations holds {describe(operation)}: expected Embed, Rotate or Entangle"
+                )
     return state
 
 
 def embed(state: Tensor, operation: Embed, z: Tensor) -> Tensor:
     """Turn every qubit by its k latent coordinates: (B, 2**n), z (B, k·n), to (B, 2**n)."""
     gates = {"RX": rx, "RY": ry, "RZ": rz}
-    k = len(operation.gates)
-    angles = operation.scale * z.reshape(len(z), z.shape[1] // k, k)  # (B, n, k)
+    state, n = check_state(state)
+    k = len(check_instance("operation", operation, Embed, "an Embed").gates)
+    z = check_tensor("z", z, ("B", k * n), like=state.real)
+    check_same_length("z", z, "state", state)
+    angles = operation.scale * z.reshape(len(z), n, k)  # (B, n, k)
     for qubit, own in enumerate(angles.unbind(1)):
         for name, angle in zip(operation.gates, own.unbind(1), strict=True):  # (B,)
-            state = apply_gate(state, gates[check_choice("gate", name, gates)](angle), qubit)
+            state = apply_gate(state, gates[name](angle), qubit)
     return state
 
 
 def rotate(state: Tensor, angles: Tensor) -> Tensor:
     """Turn every qubit by Rot: (B, 2**n), angles (n, 3) or (n, B, 3), to (B, 2**n)."""
+    state, n = check_state(state)
+    angles = check_tensor("angles", angles, (..., 3), like=state.real)
+    if angles.shape not in ((n, 3), (n, len(state), 3)):
+        raise ValueError(
+            f"angles has shape {tuple(angles.shape)}: expected ({n}, 3), or ({n}, {len(state)}, 3) "
+            "for angles of each sample's own"
+        )
     for qubit, gate in enumerate(rot(angles)):  # (2, 2) or (B, 2, 2)
         state = apply_gate(state, gate, qubit)
     return state
@@ -263,7 +311,9 @@ def rotate(state: Tensor, angles: Tensor) -> Tensor:
 def entangle(state: Tensor, operation: Entangle) -> Tensor:
     """Apply a layer of two-qubit gates, pair by pair: (B, 2**n) to (B, 2**n)."""
     gates = {"CNOT": cnot, "CZ": cz}
+    check_instance("operation", operation, Entangle, "an Entangle")
     gate = gates[check_choice("gate", operation.gate, gates)]
+    state, _ = check_state(state)
     for control, target in operation.pairs:
         state = gate(state, control, target)
     return state
@@ -286,7 +336,7 @@ class StateVectorSimulator:
     name = "statevector"
 
     def __init__(self, circuit: Circuit) -> None:
-        check_memory(circuit, circuit.n_qubits, 1, torch.float32)
+        check_memory(check_circuit(circuit), circuit.n_qubits, 1, torch.float32)
         self.circuit = circuit
 
     def __call__(self, z: Tensor, weights: Tensor) -> Tensor:
@@ -297,30 +347,30 @@ class StateVectorSimulator:
     def state(self, z: Tensor, weights: Tensor) -> Tensor:
         """Compute the final state (B, 2**n), before the readout; arguments as in a call."""
         circuit, n = self.circuit, self.circuit.n_qubits
-        check_inputs(circuit, z, weights)
+        z, weights = check_inputs(circuit, z, weights)
         check_memory(circuit, n, len(z), z.dtype)
         state = initial_state(circuit.initial, n, like=z)
         return evolve(state, circuit.operations(), z, weights)
 
 
-# ------------------------------------------------------------------------------------- indices
+# ------------------------------------------------------------------------------ indices, checks
 
 
-def _basis(state: Tensor) -> tuple[Tensor, int]:
-    """Numbers k of the basis states, (2**n,), and n."""
-    n = _n_qubits(state)
-    return torch.arange(2**n, device=state.device), n
-
-
-def _n_qubits(state: Tensor) -> int:
-    """Count the qubits of a state; ValueError for anything but (B, 2**n)."""
+def check_state(state: Tensor) -> tuple[Tensor, int]:
+    """Return states (B, 2**n) and n; ValueError or TypeError for anything else."""
+    state = check_numbers("state", state, (...,), AMPLITUDES)
     size = state.shape[1] if state.ndim == 2 else 0
     if size < 2 or size & (size - 1):
         raise ValueError(
             f"state has shape {tuple(state.shape)}: expected (B, 2**n), one amplitude for each "
             "basis state of n qubits"
         )
-    return size.bit_length() - 1
+    return state, size.bit_length() - 1
+
+
+def _basis(state: Tensor, n: int) -> Tensor:
+    """Numbers k of the basis states, (2**n,)."""
+    return torch.arange(2**n, device=state.device)
 
 
 def _bit(k: Tensor, n: int, qubit: int) -> Tensor:
@@ -328,17 +378,28 @@ def _bit(k: Tensor, n: int, qubit: int) -> Tensor:
     return (k >> (n - 1 - qubit)) & 1
 
 
-def _split(state: Tensor, qubit: int) -> tuple[Tensor, Tensor]:
+def _split(state: Tensor, n: int, qubit: int) -> tuple[Tensor, Tensor]:
     """Amplitudes where a qubit is 0 and where it is 1: each (B, 2**qubit, 2**(n - 1 - qubit))."""
-    n = _n_qubits(state)
-    check_count("qubit", qubit, least=0, most=n - 1)
+    qubit = check_count("qubit", qubit, least=0, most=n - 1)
     zero, one = state.reshape(len(state), 2**qubit, 2, 2 ** (n - 1 - qubit)).unbind(2)
     return zero, one
 
 
-def _check_pair(n: int, control: int, target: int) -> None:
-    """Refuse a two-qubit gate on qubits that are not there, or on one qubit twice."""
-    check_count("control", control, least=0, most=n - 1)
-    check_count("target", target, least=0, most=n - 1)
+def _check_gate(gate: Tensor, state: Tensor) -> Tensor:
+    """Return a gate, or one for each sample, that fits the states."""
+    gate = check_numbers("gate", gate, (..., 2, 2), AMPLITUDES)
+    if gate.shape not in ((2, 2), (len(state), 2, 2)):
+        raise ValueError(
+            f"gate has shape {tuple(gate.shape)}: expected (2, 2), or ({len(state)}, 2, 2) for a "
+            "gate of each sample's own"
+        )
+    return gate
+
+
+def _check_pair(n: int, control: int, target: int) -> tuple[int, int]:
+    """Return control and target of a two-qubit gate: two different qubits that are there."""
+    control = check_count("control", control, least=0, most=n - 1)
+    target = check_count("target", target, least=0, most=n - 1)
     if control == target:
         raise ValueError(f"control={control} and target={target}: expected two different qubits")
+    return control, target

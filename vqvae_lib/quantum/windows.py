@@ -7,10 +7,12 @@ renumbered from 0.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from vqvae_lib.quantum._checks import check_circuit
 from vqvae_lib.quantum.circuit import Circuit, Entangle, Operation
 
 __all__ = ["Window", "cones", "cost", "whole"]
@@ -48,17 +50,22 @@ class Window:
 
 def whole(circuit: Circuit) -> tuple[Window, ...]:
     """One window that holds the whole circuit: an ordinary state vector."""
-    n = circuit.n_qubits
+    n = check_circuit(circuit).n_qubits
     return (Window(0, n, tuple(range(n)), tuple(circuit.operations())),)
 
 
-@lru_cache(maxsize=16)
 def cones(circuit: Circuit) -> tuple[Window, ...]:
     """Windows that together measure every qubit, each as wide as a light cone.
 
     Qubits with the same cone, such as the two of a last gate, share a window.
     """
-    operations = circuit.operations()
+    return _cones(check_circuit(circuit))
+
+
+@lru_cache(maxsize=16)
+def _cones(circuit: Circuit) -> tuple[Window, ...]:
+    """Cut a circuit up; kept, since a layer and its twins ask for the same windows."""
+    operations = [(operation, _gates_by_control(operation)) for operation in circuit.operations()]
     qubits_of: dict[range, list[int]] = {}
     for qubit in range(circuit.n_qubits):
         qubits_of.setdefault(circuit.light_cone(qubit), []).append(qubit)
@@ -78,15 +85,34 @@ def cost(windows: Sequence[Window]) -> int:
     return sum((len(w.operations) * w.width << w.width) + _COST_PER_WINDOW for w in windows)
 
 
-def _restrict(operations: list[Operation], cone: range) -> tuple[Operation, ...]:
+_Gates = dict[int, list[tuple[int, int]]]
+
+
+def _gates_by_control(operation: Operation) -> _Gates:
+    """Place and target of each gate of an entangling layer, by its control qubit."""
+    gates: _Gates = defaultdict(list)
+    if isinstance(operation, Entangle):
+        for place, (control, target) in enumerate(operation.pairs):
+            gates[control].append((place, target))
+    return gates
+
+
+def _restrict(operations: Sequence[tuple[Operation, _Gates]], cone: range) -> tuple[Operation, ...]:
     """Keep what acts inside the cone; qubits are then counted from its first."""
     low = cone.start
     inside: list[Operation] = []
-    for operation in operations:
+    for operation, gates in operations:
         if isinstance(operation, Entangle):
-            pairs = [(i - low, j - low) for i, j in operation.pairs if i in cone and j in cone]
-            if not pairs:
+            # Only the cone's own gates are looked at, so that the work grows with the windows'
+            # size; in their old order, since gates that share a qubit do not commute.
+            kept = sorted(
+                (place, control - low, target - low)
+                for control in cone
+                for place, target in gates.get(control, ())
+                if target in cone
+            )
+            if not kept:
                 continue
-            operation = Entangle(tuple(pairs), operation.gate)
+            operation = Entangle(tuple((i, j) for _, i, j in kept), operation.gate)
         inside.append(operation)
     return tuple(inside)
