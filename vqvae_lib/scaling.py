@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vqvae_lib._checks import FLOATING, check_count, check_number, check_tensor, raise_if_any
 
-__all__ = ["ImageScaling", "Scaling", "TableScaling"]
+__all__ = ["ImageScaling", "TableScaling"]
 
 
 class Scaling:
