@@ -322,6 +322,6 @@ def test_what_came_in_words():
 
 
 def test_a_long_value_is_cut_short():
-    with pytest.raises(ValueError, match="^K='xxx") as error:
+    with pytest.raises(ValueError, match=r"^K='xxx") as error:
         check_count("K", "x" * 10**6)
     assert len(str(error.value)) < 300

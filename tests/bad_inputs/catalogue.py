@@ -274,7 +274,7 @@ def _bad_paths(valid: Path) -> dict[str, Any]:
         "bool": True,
         "a list": [str(valid)],
         "a tensor": torch.zeros(2),
-        "nowhere": Path("/nowhere/at/all"),
+        "nowhere": Path("/proc/nowhere/at/all"),  # where nobody, root included, makes a folder
         "a null byte": "a\0b",
         "empty": "",
         "a file as folder": Path(__file__) / "x",
@@ -282,15 +282,15 @@ def _bad_paths(valid: Path) -> dict[str, Any]:
 
 
 def _bad_callables(valid: Callable[..., Any]) -> dict[str, Any]:
-    return {
+    values = {
         "text": "abc",
         "a number": 1.5,
         "bool": True,
         "a list": [valid],
         "a tensor": torch.zeros(2, 3),
         "an array": np.zeros((2, 3)),
-        "its class": type(valid) if isinstance(valid, nn.Module) else int,
     }
+    return {**values, "its class": type(valid)} if isinstance(valid, nn.Module) else values
 
 
 def _bad_objects(valid: Any) -> dict[str, Any]:
