@@ -36,6 +36,7 @@ class RunFile:
             "format": _FORMAT,
             "identity": self.identity,
             "history": state["history"],
+            "trained": state["trained"],
         }
         write_checkpoint(self.path, _flatten(state), info)
 
@@ -69,7 +70,7 @@ class RunFile:
                 f"{self.path} was written with {name}: {before}, this call has {now}: expected "
                 f"the same; {_REMEDY}"
             )
-        return _unflatten(tensors) | {"history": history}
+        return _unflatten(tensors) | {"history": history, "trained": info["trained"]}
 
 
 def _name_rates(rates: list[float]) -> Identity:

@@ -2,55 +2,111 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
 from vqvae_lib._checks import check_same_length, check_tensor
 
-__all__ = ["Samples", "check_samples"]
+__all__ = ["Samples", "check_samples", "check_weights", "describe_scale"]
 
 Samples = tuple[Tensor, ...]  # (x,), or (x, y) where there are labels
 
+_LARGE = 100.0
+"""What no standardised number reaches: first weights are drawn for numbers of about 1."""
+
+
+def check_weights(model: nn.Module) -> Tensor:
+    """Return a weight whose dtype and device are those of all, and what the data must have.
+
+    Raises
+    ------
+    ValueError
+        If nothing is trained, or the weights are not all of one device and one dtype that
+        training is possible in.
+    """
+    # Quantised weights are whole numbers; they are not trained.
+    weights = {n: p for n, p in model.named_parameters() if p.is_floating_point() or p.is_complex()}
+    if not any(p.requires_grad for p in weights.values()):
+        raise ValueError("model has no parameter to train: expected one with requires_grad=True")
+    (first_name, first), *_ = weights.items()
+    for name, p in weights.items():
+        if p.is_meta:
+            raise ValueError(f"model's {name} is on the meta device, which holds no numbers")
+        if p.dtype not in (torch.float32, torch.float64):
+            raise ValueError(
+                f"model's {name} is {p.dtype}, in which training rounds its own small steps away: "
+                "expected float32 or float64, as model.float() makes them (torch.autocast "
+                "computes in lower precision with such weights)"
+            )
+        if p.dtype != first.dtype or p.device != first.device:
+            raise ValueError(
+                f"model's {first_name} is {first.dtype} on {first.device} and its {name} "
+                f"{p.dtype} on {p.device}: expected the same"
+            )
+    return first
+
 
 def check_samples(
-    model: nn.Module,
-    x_train: Tensor,
-    y_train: Tensor | None,
-    x_valid: Tensor | None,
-    y_valid: Tensor | None,
+    weight: Tensor,
+    x_train: Any,
+    y_train: Any,
+    x_valid: Any,
+    y_valid: Any,
 ) -> tuple[Samples, Samples]:
     """Return the samples to train and to validate on, the latter () if there are none.
+
+    x comes in the dtype of the model's `weight`; y has the one that it had.
 
     Raises
     ------
     ValueError
         If they don't fit the model or one another, or a number of x is not finite.
     TypeError
-        If they are not tensors, or x is not of floating-point numbers.
+        If they are not tensors or arrays, or x is not of real numbers.
     """
-    check_tensor("x_train", x_train, ("N", "D", ...), least=1, finite=True)
-    for name, parameter in model.named_parameters():
-        if parameter.dtype != x_train.dtype or parameter.device != x_train.device:
-            raise ValueError(
-                f"x_train is {x_train.dtype} on {x_train.device} and the model's {name} "
-                f"{parameter.dtype} on {parameter.device}: expected the same"
-            )
+    x_train = check_tensor("x_train", x_train, ("N", "D", ...), least=1, finite=True, like=weight)
     train = _pair_up("train", x_train, y_train)
     if x_valid is None:
         if y_valid is not None:
             raise ValueError("y_valid without x_valid: expected the data that it belongs to")
         return train, ()
     shape = ("N", *x_train.shape[1:])
-    check_tensor("x_valid", x_valid, shape, least=1, like=x_train, finite=True)
+    x_valid = check_tensor("x_valid", x_valid, shape, least=1, finite=True, like=weight)
     valid = _pair_up("valid", x_valid, y_valid)
     if len(train) != len(valid):
         raise ValueError("y_train and y_valid: expected both or neither")
     return train, valid
 
 
-def _pair_up(part: str, x: Tensor, y: Tensor | None) -> Samples:
+def warn_of_scale(x_train: Tensor) -> None:
+    """Say so if the data are far from the numbers that networks are made for."""
+    if x_train.abs().max() > _LARGE:
+        warnings.warn(describe_scale(x_train), stacklevel=3)
+
+
+def describe_scale(x_train: Tensor) -> str:
+    """Say what the data look like and, if they are out of scale, what to do."""
+    low, high, std = (f(x_train).item() for f in (torch.min, torch.max, _measure_std))
+    said = f"x_train runs from {low:.4g} to {high:.4g}, with a standard deviation of {std:.4g}"
+    if max(-low, high) <= _LARGE:
+        return said
+    return (
+        f"{said}, and networks begin with weights for numbers of about 1: standardise columns, "
+        "(x - x.mean(0)) / x.std(0), and divide pixels by their maximum"
+    )
+
+
+def _measure_std(x: Tensor) -> Tensor:
+    return x.double().std(correction=0)  # squares of large numbers would leave float32
+
+
+def _pair_up(part: str, x: Tensor, y: Any) -> Samples:
     if y is None:
         return (x,)
-    check_tensor(f"y_{part}", y, dtype=None)
+    y = check_tensor(f"y_{part}", y, dtype=None)
     check_same_length(f"y_{part}", y, f"x_{part}", x)
     if y.device != x.device:
         raise ValueError(f"y_{part} is on {y.device}, x_{part} on {x.device}: expected the same")

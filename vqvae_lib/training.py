@@ -11,34 +11,49 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vqvae_lib._checks import check_choice, check_count, check_flag, check_number, describe
-from vqvae_lib._evaluating import evaluating, preserve_modes
+from vqvae_lib._checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_instance,
+    check_number,
+    check_path,
+    check_seed,
+    describe,
+)
+from vqvae_lib._evaluating import preserve_modes
 from vqvae_lib._identity import identify_run
+from vqvae_lib._process import is_small
 from vqvae_lib._progress import ProgressBar
+from vqvae_lib._run import OPTIMIZERS, Run, TrainingDiverged, Transform
 from vqvae_lib._run_file import RunFile
-from vqvae_lib._samples import Samples, check_samples
+from vqvae_lib._samples import check_samples, warn_of_scale
 from vqvae_lib.history import History
 
-__all__ = ["TrainingDiverged", "cosine", "fit"]
-
-Transform = Callable[[Tensor, torch.Generator], Tensor]
-
-_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-}
+__all__ = ["TrainingDiverged", "TrainingInterrupted", "cosine", "fit"]
 
 
-class TrainingDiverged(RuntimeError):
-    """The loss or a weight stopped being finite; the model is back at its last good epoch."""
+class TrainingInterrupted(KeyboardInterrupt):
+    """Training was stopped by hand; the model is at its last completed epoch, or at its best.
+
+    In a notebook, ``sys.last_value.history`` is at hand after a stop.
+
+    Attributes
+    ----------
+    history : History
+        Of the completed epochs.
+    """
+
+    def __init__(self, history: History) -> None:
+        super().__init__(
+            f"stopped after {history.epochs} completed epochs, whose history is "
+            "sys.last_value.history"
+        )
+        self.history = history
 
 
 def fit(
@@ -48,6 +63,7 @@ def fit(
     *,
     epochs: int,
     batch_size: int = 64,
+    drop_last: bool = False,
     lr: float = 1e-3,
     optimizer: str = "adam",
     weight_decay: float = 0.0,
@@ -65,19 +81,31 @@ def fit(
     """Train a model on data held in memory.
 
     Everything random follows from `seed`: on the CPU, with one installation and number of threads,
-    the same call on the same model gives the same bits. That holds for randomness drawn from torch;
-    functions of the caller's own have to draw from the generator that they are given. On a GPU,
-    torch may add in another order each time. Torch's global generators and the modes (training or
-    evaluation) of the model's parts are left as they were.
+    the same call on the same model gives the same bits, also beside other runs in other threads.
+    That holds for randomness drawn from torch, and for parts with a method ``manual_seed``, such as
+    a circuit on a device with shots; functions of the caller's own have to draw from the generator
+    that they are given. On a GPU, torch may add in another order each time. Models so small that a
+    second thread would cost more than it gains are trained in one, whatever torch is set to; their
+    bits don't depend on the number of threads. That setting, torch's global generators and the
+    modes (training or evaluation) of the model's parts are left as they were.
+
+    A model in training mode is trained as it is, a part in evaluation mode included: batch
+    normalisation and dropout that are frozen stay frozen. A model that is itself in evaluation mode
+    is trained with all its parts in training mode.
+
+    If training ends early for whatever reason, the model has the weights of its last completed
+    epoch.
 
     Parameters
     ----------
     model
         Has ``loss(x, generator=g) -> {"loss": scalar, ...}``, each term a mean over the batch: the
         history weighs it by the batch's size, so a sum would give wrong numbers without an error.
-        The weights change in place; a `checkpoint` of the same run replaces those that it has now.
+        Terms that are only recorded may be plain numbers. The weights are float32 or float64 and
+        change in place; a `checkpoint` of the same run replaces those that it has now.
     x_train
-        Data, shape (N, ...) with two axes or more, finite, of the model's dtype, on its device.
+        Data, shape (N, ...) with two axes or more, finite, on the model's device; converted to its
+        dtype. Networks begin with weights that suit numbers around 1.
     y_train
         Labels or other conditions, shape (N, ...), of any dtype; the loss is then called as
         ``loss(x, y, generator=g)``.
@@ -86,6 +114,9 @@ def fit(
     batch_size
         Samples per step; the last batch of an epoch may be smaller. Validation, which needs no
         memory for gradients, takes at least 1024 samples at a time.
+    drop_last
+        Leave out the last batch of an epoch if it is smaller than the others. Batch normalisation
+        of tables cannot be trained on a single sample, which may be what remains.
     lr
         Learning rate.
     optimizer
@@ -106,15 +137,18 @@ def fit(
     before_epoch
         Called with the epoch, counted from 0, before it begins; `vqvae_lib.vae.KLWarmUp` is one.
         If it is a context manager, training takes place inside it, so that it can put back what it
-        changed. What it does may depend on the epoch alone, or a resumed run would differ.
+        changed. It may freeze and thaw parts, set their modes, and add new ones, which are trained
+        from then on. What else it does may depend on the epoch alone, or a resumed run would
+        differ.
     transform
         Maps each training batch and a generator to the batch that is trained on, of the same
         shape: ``lambda x, g: binarise(x, generator=g)`` draws black and white anew each time.
     checkpoint
-        File that is written after each epoch. A run that was interrupted goes on from it when the
-        same call is made again, and ends with the same bits as if it had never stopped, under the
-        conditions above. The file of another run is refused: settings, data, functions, the
-        printed model and its parameters' shapes are compared.
+        File that is written before the first epoch and after each. A run that was interrupted goes
+        on from it when the same call is made again, and ends with the same bits as if it had never
+        stopped, under the conditions above. The file of another run is refused: settings, data,
+        functions, the printed model, the settings and modes of its parts and its parameters' shapes
+        are compared.
     resume
         Whether to go on from `checkpoint` if it exists. The file's weights then replace the
         model's, whatever these were: a pretrained model of the same architecture loses its own.
@@ -136,10 +170,19 @@ def fit(
         If an argument doesn't fit, the data is not finite, or `checkpoint` is damaged or belongs
         to another run.
     TypeError
-        If the data is not a tensor of floating-point numbers, or `model` is not a module whose
-        ``loss`` returns a dict of scalar tensors with the key ``"loss"``.
+        If the data is not a tensor or an array of numbers, `model` is not a module whose ``loss``
+        returns a dict of scalar tensors with the key ``"loss"``, or its state cannot be written.
     TrainingDiverged
-        If the loss or a weight stops being finite: model and checkpoint keep the last good epoch.
+        If the loss or a weight stops being finite: model and checkpoint keep the last good epoch,
+        and the error has the `history`.
+    TrainingInterrupted
+        If it is stopped by hand (Ctrl-C, or a notebook's stop button). With `patience`, the model
+        then has the weights of its best epoch.
+
+    Warns
+    -----
+    UserWarning
+        If the numbers of `x_train` are far from 1 (root mean square above 10).
 
     Examples
     --------
@@ -153,18 +196,20 @@ def fit(
     epochs = check_count("epochs", epochs)
     batch_size = check_count("batch_size", batch_size)
     lr = check_number("lr", lr, above=0)
-    check_choice("optimizer", optimizer, _OPTIMIZERS)
+    check_choice("optimizer", optimizer, OPTIMIZERS)
     weight_decay = check_number("weight_decay", weight_decay, least=0)
-    check_flag("resume", resume)
-    seed = check_count("seed", seed, least=0)
+    resume, drop_last = check_flag("resume", resume), check_flag("drop_last", drop_last)
+    seed = check_seed("seed", seed)
     check_choice("progress", progress, (None, False, True))
     train, valid = check_samples(model, x_train, y_train, x_valid, y_valid)
+    _check_last_batch(model, train[0], batch_size, drop_last)
     if patience is not None:
         patience = check_count("patience", patience)
         if not valid:
             raise ValueError(f"patience={patience} without x_valid: expected data to watch")
+    _check_functions(model, schedule, before_epoch, transform)
     learning_rates = _list_learning_rates(lr, schedule, epochs)
-
+    small = is_small(model, batch_size)
     run_file = None
     if checkpoint is not None:
         identity = identify_run(
@@ -173,38 +218,47 @@ def fit(
             valid,
             seed=seed,
             batch_size=batch_size,
+            drop_last=drop_last,
             optimizer=optimizer,
             weight_decay=weight_decay,
             patience=patience,
             transform=transform,
             before_epoch=before_epoch,
+            threads=1 if small else torch.get_num_threads(),
         )
-        run_file = RunFile(Path(checkpoint), identity)
+        run_file = RunFile(check_path("checkpoint", checkpoint), identity)
+    warn_of_scale(train[0], stacklevel=2)
     context = before_epoch if isinstance(before_epoch, AbstractContextManager) else nullcontext()
 
-    with _isolate_randomness(x_train.device, seed), preserve_modes(model), context:
-        run = _Run(model, optimizer, weight_decay, seed)
+    with preserve_modes(model), context:
+        if not model.training:
+            model.train()
+        run = Run(model, optimizer, weight_decay, seed)
         if run_file is not None and resume and run_file.exists():
             run.restore(run_file.read(learning_rates))
+        elif run_file is not None:
+            run_file.write(run.state())  # what cannot be written is better known before an epoch
 
-        with ProgressBar(progress, epochs, run.history.epochs) as bar:
+        bar = ProgressBar(progress, epochs, run.history.epochs)
+        with bar, _interruptible(run, patience):
             for epoch in range(run.history.epochs, epochs):
                 if patience is not None and run.history.epochs_since_best >= patience:
                     break
-                if before_epoch is not None:
-                    before_epoch(epoch)
-                with run.undo_divergence():
+                with run.undo_unless_completed(), run.borrow_process(one_thread=small):
+                    if before_epoch is not None:
+                        before_epoch(epoch)
+                        run.adopt_parameters()
                     train_terms = run.train_epoch(
-                        train, batch_size, learning_rates[epoch], transform
+                        train, batch_size, learning_rates[epoch], transform, drop_last=drop_last
                     )
                     valid_terms = run.evaluate(valid, batch_size) if valid else {}
-                    run.record(train_terms, valid_terms, learning_rates[epoch])
+                    run.record(train_terms, valid_terms, learning_rates[epoch], train)
                 if run_file is not None:
                     run_file.write(run.state())
                 bar.advance(train_terms, valid_terms)
 
         if patience is not None:
-            model.load_state_dict(run.best_weights)
+            run.keep_best()
     run.optimizer.zero_grad()  # the gradients' memory is of no more use
     return run.history
 
@@ -231,112 +285,6 @@ def cosine(epochs: int) -> Callable[[int], float]:
     return lambda epoch: 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))
 
 
-class _Run:
-    """All that changes while a model is trained, and that a resumed run must get back."""
-
-    def __init__(self, model: nn.Module, optimizer: str, weight_decay: float, seed: int) -> None:
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        self.model = model
-        self.seed = seed
-        device = parameters[0].device
-        # fused: one kernel for all weights, which takes a quarter off a small model's step. Not
-        # every device has it; None leaves the choice to torch.
-        fused = True if device.type in ("cpu", "cuda") else None
-        self.optimizer = _OPTIMIZERS[optimizer](parameters, weight_decay=weight_decay, fused=fused)
-        self.generator = torch.Generator(device).manual_seed(seed)
-        self.history = History()
-        self.last_weights = _copy_weights(model)  # after the last completed epoch
-        self.best_weights = self.last_weights
-
-    def train_epoch(
-        self, samples: Samples, batch_size: int, lr: float, transform: Transform | None
-    ) -> dict[str, float]:
-        """Go through the samples once, in a new order; return each term's mean over them."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.model.train()
-        N = len(samples[0])
-        sums: dict[str, float] = {}
-        order = torch.randperm(N, generator=self.generator, device=self.generator.device)  # (N,)
-        for step, rows in enumerate(order.split(batch_size)):
-            x, *y = (part[rows] for part in samples)  # (B, ...) each
-            if transform is not None:
-                x = _transform_batch(transform, x, self.generator)
-            terms = _compute_terms(self.model, (x, *y), self.generator)
-            loss = terms["loss"].item()
-            if not math.isfinite(loss):
-                raise _make_divergence_error(
-                    f"the loss became {loss} in epoch {self.history.epochs}, step {step}"
-                )
-            self.optimizer.zero_grad()
-            terms["loss"].backward()
-            self.optimizer.step()
-            _accumulate(sums, terms, len(rows))
-        return {name: total / N for name, total in sums.items()}
-
-    def evaluate(self, samples: Samples, batch_size: int) -> dict[str, float]:
-        """Return each term's mean over the samples, drawing the same noise each time."""
-        generator = torch.Generator(self.generator.device).manual_seed(self.seed)
-        sums: dict[str, float] = {}
-        with evaluating(self.model):
-            # Without gradients there is room for larger batches.
-            for batch in zip(*(part.split(max(batch_size, 1024)) for part in samples), strict=True):
-                terms = _compute_terms(self.model, batch, generator)
-                _accumulate(sums, terms, len(batch[0]))
-        return {name: total / len(samples[0]) for name, total in sums.items()}
-
-    def record(self, train: dict[str, float], valid: dict[str, float], lr: float) -> None:
-        """Complete the epoch, if it left the model sound: keep its terms and its weights."""
-        epoch = self.history.epochs
-        if valid and not math.isfinite(valid["loss"]):
-            raise _make_divergence_error(
-                f"the validation loss became {valid['loss']} after epoch {epoch}"
-            )
-        weights = _copy_weights(self.model)
-        for name, t in weights.items():
-            # The last step may have spoilt them without another loss to show it.
-            if not t.isfinite().all():
-                raise _make_divergence_error(f"{name} is not finite after epoch {epoch}")
-        self.history.append(train, valid, lr)
-        self.last_weights = weights
-        if self.history.best_epoch == epoch:
-            self.best_weights = weights
-
-    @contextmanager
-    def undo_divergence(self) -> Iterator[None]:
-        """Bring back the weights of the last completed epoch if the next one diverges."""
-        try:
-            yield
-        except TrainingDiverged:
-            self.model.load_state_dict(self.last_weights)
-            raise
-
-    def state(self) -> dict[str, Any]:
-        """Return all that `restore` needs, between two epochs: named tensors and the history."""
-        rng = {"generator": self.generator.get_state(), "torch": torch.get_rng_state()}
-        if self.generator.device.type == "cuda":
-            rng["cuda"] = torch.cuda.get_rng_state(self.generator.device)
-        return {
-            "model": self.last_weights,
-            "best": self.best_weights,
-            "optimizer": self.optimizer.state_dict()["state"],
-            "rng": rng,
-            "history": asdict(self.history),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue where another run's `state` was taken."""
-        self.history = History(**state["history"])
-        self.last_weights, self.best_weights = state["model"], state["best"]
-        self.model.load_state_dict(self.last_weights)
-        settings = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": settings})
-        self.generator.set_state(state["rng"]["generator"])
-        torch.set_rng_state(state["rng"]["torch"])
-        if self.generator.device.type == "cuda":
-            torch.cuda.set_rng_state(state["rng"]["cuda"], self.generator.device)
-
-
 def _check_model(model: nn.Module) -> None:
     if not isinstance(model, nn.Module) or not callable(getattr(model, "loss", None)):
         raise TypeError(
@@ -345,6 +293,58 @@ def _check_model(model: nn.Module) -> None:
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("model has no parameter to train: expected one with requires_grad=True")
+
+
+def _check_functions(
+    model: nn.Module,
+    schedule: Callable[[int], float] | None,
+    before_epoch: Callable[[int], None] | None,
+    transform: Transform | None,
+) -> None:
+    expected = "a function, or an object that can be called"
+    functions = {"schedule": schedule, "before_epoch": before_epoch, "transform": transform}
+    for name, function in functions.items():
+        if function is not None:
+            check_instance(name, function, Callable, expected)  # type: ignore[arg-type]
+    if getattr(before_epoch, "model", model) is not model:
+        raise ValueError(
+            "before_epoch was made for another model than the one that is trained (a copy or a "
+            "twin is another one): make it anew, such as KLWarmUp(model, ...)"
+        )
+
+
+def _check_last_batch(model: nn.Module, x: Tensor, batch_size: int, drop_last: bool) -> None:
+    """Refuse batches that cannot be trained on while nothing has been lost yet."""
+    N = len(x)
+    if drop_last and batch_size > N:
+        raise ValueError(
+            f"drop_last=True with batch_size={batch_size} and {N} samples, which leaves none: "
+            f"expected a batch_size of at most {N}"
+        )
+    rest = 0 if drop_last else N % batch_size
+    if x.ndim == 2 and 1 in (rest, batch_size) and _normalises_batches(model):
+        raise ValueError(
+            f"batch_size={batch_size} leaves one of {N} samples alone in a batch, and batch "
+            "normalisation compares two or more: expected drop_last=True, or another batch_size"
+        )
+
+
+def _normalises_batches(model: nn.Module) -> bool:
+    return any(
+        isinstance(part, nn.BatchNorm1d) and (part.training or not model.training)
+        for part in model.modules()
+    )
+
+
+@contextmanager
+def _interruptible(run: Run, patience: int | None) -> Iterator[None]:
+    """Turn a stop by hand into an error that keeps what was reached."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if patience is not None:
+            run.keep_best()
+        raise TrainingInterrupted(run.history) from None
 
 
 def _list_learning_rates(
@@ -356,58 +356,3 @@ def _list_learning_rates(
     return [
         lr * check_number(f"schedule({epoch})", schedule(epoch), least=0) for epoch in range(epochs)
     ]
-
-
-@contextmanager
-def _isolate_randomness(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed torch's global generators inside, since dropout draws from them; put them back after."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
-def _transform_batch(transform: Transform, x: Tensor, generator: torch.Generator) -> Tensor:
-    output = transform(x, generator)
-    if not isinstance(output, Tensor) or output.shape != x.shape or output.dtype != x.dtype:
-        raise ValueError(
-            f"transform returned {describe(output)} for {describe(x)}: expected the same shape "
-            "and dtype"
-        )
-    return output
-
-
-def _compute_terms(
-    model: nn.Module, batch: Samples, generator: torch.Generator
-) -> dict[str, Tensor]:
-    terms = model.loss(*batch, generator=generator)  # type: ignore[operator]
-    if not isinstance(terms, dict) or "loss" not in terms:
-        output = (
-            f"a dict with the keys {list(terms)}" if isinstance(terms, dict) else describe(terms)
-        )
-        raise TypeError(
-            f"{type(model).__name__}.loss returned {output}: expected a dict of scalar tensors "
-            'with the key "loss"'
-        )
-    for name, term in terms.items():
-        if not isinstance(term, Tensor) or term.ndim > 0:
-            raise TypeError(
-                f"{type(model).__name__}.loss returned {describe(term)} as {name!r}: expected a "
-                "scalar tensor, such as the mean over the batch"
-            )
-    return terms
-
-
-def _accumulate(sums: dict[str, float], terms: dict[str, Tensor], count: int) -> None:
-    """Add the terms, means over `count` samples, to the sums over all samples."""
-    for name, term in terms.items():
-        sums[name] = sums.get(name, 0.0) + count * term.item()
-
-
-def _make_divergence_error(event: str) -> TrainingDiverged:
-    return TrainingDiverged(
-        f"{event}; the model is back at its weights before this epoch. Try a smaller lr."
-    )
-
-
-def _copy_weights(model: nn.Module) -> dict[str, Tensor]:
-    return {name: t.detach().clone() for name, t in model.state_dict().items()}
