@@ -69,7 +69,7 @@ def test_columns_of_a_frame_go_by_name():
             ValueError,
             r"each of \['height', 'weight'",
         ),
-        (RAW, ("weight", "height", "age"), ValueError, r"raw has the columns \['weight', 'height'"),
+        (RAW, ("weight", "height", "age"), ValueError, r"raw has the columns=\['weight', 'height'"),
         (np.where(RAW == 60, np.nan, RAW), None, ValueError, r"raw\[1\], column 'weight', is nan"),
         (np.where(RAW == 80, np.inf, RAW), None, ValueError, r"raw\[0\], column 'weight', is inf"),
         (Frame(np.full((2, 3), "a", object), COLUMNS), None, TypeError, "raw holds something that"),
@@ -92,8 +92,12 @@ def test_other_rows_are_refused_by_name(raw, columns, error, message):
         (((1.0,), (-1.0,), ("a",)), ValueError, "scale of column 'a' is -1"),
         (((np.nan,), (1.0,)), ValueError, r"mean\[0\]=nan: expected a finite number"),
         (((1.0, 2.0), (1.0, 1.0), ("a", "a")), ValueError, "expected 2 different names"),
-        (((1.0, 2.0), (1.0, 1.0), "ab"), TypeError, "columns='ab': expected the names of 2"),
-        (((1.0, 2.0), (1.0, 1.0), ("a", 3)), TypeError, "columns holds 3: expected names as text"),
+        (((1.0, 2.0), (1.0, 1.0), "ab"), TypeError, "columns is a str: expected the names"),
+        (
+            ((1.0, 2.0), (1.0, 1.0), ("a", 3)),
+            TypeError,
+            "columns holds what is a int: expected names",
+        ),
         ((1.0, 1.0), TypeError, "mean is a float: expected a number for each column"),
     ],
 )
@@ -106,7 +110,7 @@ def test_a_scaling_that_makes_no_sense_is_refused(arguments, error, message):
 def test_a_column_that_never_changes_is_refused(value):
     raw = RAW.copy()
     raw[:, 1] = value
-    with pytest.raises(ValueError, match=r"scale of column 'weight' is 0: .* leave out"):
+    with pytest.raises(ValueError, match=r"raw has columns that never change, \['weight'\]"):
         TableScaling.measure(raw, COLUMNS)
 
 

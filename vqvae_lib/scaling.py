@@ -16,7 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import FLOATING, check_count, check_number, check_tensor, raise_if_any
+from vqvae_lib._checks import (
+    FLOATING,
+    check_count,
+    check_instance,
+    check_number,
+    check_sequence,
+    check_tensor,
+    raise_if_any,
+)
 
 __all__ = ["ImageScaling", "TableScaling"]
 
@@ -106,13 +114,18 @@ class TableScaling(Scaling):
         """
         if columns is None and _is_frame(raw):
             columns = [str(name) for name in raw.columns]
-        rows = _to_rows(raw.to_numpy() if _is_frame(raw) else raw, ("N", "D"), least=1)
+        rows = _to_rows(raw.to_numpy() if _is_frame(raw) else raw, ("N", "D"))
+        D = rows.shape[1]
+        names = None if columns is None else _to_names(columns, D)
+        # Not by the standard deviation, which rounding of the mean may leave just above 0.
+        constant = (rows == rows[0]).all(dim=0).tolist()
+        if not D or any(constant):
+            which = [i if names is None else names[i] for i in range(D) if constant[i]]
+            raise ValueError(
+                f"raw has columns that never change, {which}: expected it without them"
+            )
         mean, scale = rows.mean(dim=0), rows.std(dim=0, correction=0)
-        # Rounding of the mean leaves a constant column a standard deviation just above 0.
-        scale = scale * (rows != rows[0]).any(dim=0)
-        return cls(
-            tuple(mean.tolist()), tuple(scale.tolist()), None if columns is None else tuple(columns)
-        )
+        return cls(tuple(mean.tolist()), tuple(scale.tolist()), names)
 
     @property
     def D(self) -> int:
@@ -142,9 +155,9 @@ class TableScaling(Scaling):
         """
         if _is_frame(raw):
             raw = self._select(raw)
-        elif columns is not None and tuple(columns) != self.columns:
+        elif columns is not None and _to_names(columns, self.D) != self.columns:
             raise ValueError(
-                f"raw has the columns {list(columns)}: expected {list(self.columns or ())}, in "
+                f"raw has the columns={list(columns)}: expected {list(self.columns or ())}, in "
                 "this order"
             )
         rows = _to_rows(raw, ("N", self.D), self._name)
@@ -202,9 +215,8 @@ class ImageScaling(Scaling):
     levels: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.image_shape, tuple | list) or not self.image_shape:
-            raise ValueError(f"image_shape={self.image_shape!r}: expected (H, W)")
-        sizes = (check_count(f"image_shape[{i}]", n) for i, n in enumerate(self.image_shape))
+        shape = check_sequence("image_shape", self.image_shape, "(H, W)", least=1)
+        sizes = (check_count(f"image_shape[{i}]", n) for i, n in enumerate(shape))
         object.__setattr__(self, "image_shape", tuple(sizes))
         object.__setattr__(self, "levels", check_count("levels", self.levels))
 
@@ -253,22 +265,19 @@ class ImageScaling(Scaling):
 
 def _to_numbers(name: str, values: Any) -> tuple[float, ...]:
     """Turn a sequence, an array or a tensor with one axis into Python's numbers."""
-    if hasattr(values, "tolist"):
-        values = values.tolist()
-    if not isinstance(values, tuple | list):
-        raise TypeError(f"{name} is a {type(values).__name__}: expected a number for each column")
+    values = check_sequence(name, values, "a number for each column")
     return tuple(check_number(f"{name}[{i}]", value) for i, value in enumerate(values))
 
 
 def _to_names(columns: Any, D: int) -> tuple[str, ...]:
-    if isinstance(columns, str) or not isinstance(columns, Iterable):
-        raise TypeError(f"columns={columns!r}: expected the names of {D} columns")
-    names = tuple(columns)
-    if len(names) != D or len(set(map(str, names))) != D:
-        raise ValueError(f"columns={list(names)!r}: expected {D} different names")
+    names = check_sequence("columns", columns, "the names of the columns")
     for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"columns holds {name!r}: expected names as text")
+        check_instance("columns holds what", name, str, "names as text")
+    if len(names) != D or len(set(names)) != D:
+        raise ValueError(
+            f"columns={list(names)!r}: expected {D} different names, one for each column of raw "
+            "rows"
+        )
     return names
 
 
@@ -277,14 +286,14 @@ def _is_frame(raw: object) -> bool:
     return hasattr(raw, "columns") and hasattr(raw, "to_numpy")
 
 
-def _to_rows(raw: Any, shape: tuple[int | str, ...], name: Any = None, least: int = 1) -> Tensor:
+def _to_rows(raw: Any, shape: tuple[int | str, ...], name: Any = None) -> Tensor:
     """Return raw rows in float64; ValueError or TypeError where they are no finite numbers."""
     if getattr(raw, "dtype", None) == np.object_:  # of a frame with text in one of its columns
         try:
             raw = raw.astype(float)
         except (TypeError, ValueError) as error:
             raise TypeError(f"raw holds something that is no number: {error}") from error
-    rows = check_tensor("raw", raw, shape, least=least).double()
+    rows = check_tensor("raw", raw, shape, least=1).double()
     wrong = ~rows.isfinite()
     if name is not None and wrong.any():
         row, column = wrong.nonzero()[0].tolist()
