@@ -249,7 +249,7 @@ def test_a_circuit_without_a_passthrough_says_what_to_do():
         ([[0.0] * 8], TypeError, "z is a list: expected a torch.Tensor"),
         (torch.zeros(2, 8).bool(), TypeError, "z has dtype torch.bool: expected torch.float32"),
         (torch.zeros(2, 8) + 0j, TypeError, "z has dtype torch.complex64: expected"),
-        (torch.zeros(2, 8, device="meta"), TypeError, "z is on the meta device, which holds no"),
+        (torch.zeros(2, 8, device="meta"), ValueError, "z is on meta and weights on cpu: expected"),
     ],
 )
 def test_bad_input_is_named(layer, z, error, told):

@@ -45,6 +45,7 @@ def check_inputs(
     if isinstance(weights, Tensor) and weights.dtype in HALF:
         weights = weights.float()
     weights = check_numbers("weights", weights, circuit.weight_shape, REAL)
+    check_same_device("z", z, "weights", weights)
     return check_tensor("z", z, (lead, circuit.latent_dim), like=weights), weights
 
 
@@ -70,6 +71,17 @@ def check_numbers(
     """Check a tensor as `check_tensor` does, but let one pass that has only a shape (meta)."""
     only_shape = isinstance(value, Tensor) and value.is_meta and value.dtype in dtypes
     return check_tensor(name, value, shape, dtype=dtypes, like=value if only_shape else None)
+
+
+def check_same_device(name: str, value: Any, other_name: str, other: Any) -> None:
+    """Refuse two tensors on different devices; what is no tensor yet will be on the CPU."""
+    here, there = (
+        x.device if isinstance(x, Tensor) else torch.device("cpu") for x in (value, other)
+    )
+    if here != there:
+        raise ValueError(
+            f"{name} is on {here} and {other_name} on {there}: expected both on the same device"
+        )
 
 
 def is_transformed(*tensors: Tensor) -> bool:

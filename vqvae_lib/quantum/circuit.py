@@ -67,8 +67,8 @@ class Embed:
     def __post_init__(self) -> None:
         expected = "names of rotations, such as ('RY', 'RZ')"
         names = check_sequence("gates", self.gates, expected, least=1)
-        for name in names:
-            check_choice("gates: gate", name, _ROTATIONS)
+        for i, name in enumerate(names):
+            check_choice(f"gates[{i}]", name, _ROTATIONS)
         _set(self, gates=names, scale=check_number("scale", self.scale))
 
 
@@ -278,6 +278,7 @@ class Circuit:
         cls, n_qubits: int, layers: int, *, angle_scale: float = 1.0, reupload: bool = False
     ) -> Circuit:
         """Make PennyLane's AngleEmbedding followed by StronglyEntanglingLayers, read out in Z."""
+        layers = check_count("layers", layers)
         return cls(
             n_qubits,
             initial="zero",

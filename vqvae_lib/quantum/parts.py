@@ -14,7 +14,13 @@ from typing import Any
 from torch import Tensor
 
 from vqvae_lib._checks import check_instance, check_same_length
-from vqvae_lib.quantum._checks import AMPLITUDES, check_inputs, check_memory, check_numbers
+from vqvae_lib.quantum._checks import (
+    AMPLITUDES,
+    check_inputs,
+    check_memory,
+    check_numbers,
+    check_same_device,
+)
 from vqvae_lib.quantum.circuit import Circuit, Operation, Part
 from vqvae_lib.quantum.layer import QuantumLayer
 from vqvae_lib.quantum.pennylane_backend import draw
@@ -59,6 +65,7 @@ class _CircuitPart:
         """Carry states (B, 2**n) through the part, which may not read z."""
         circuit = self.circuit
         state = check_numbers("state", state, ("B", 2**circuit.n_qubits), AMPLITUDES)
+        check_same_device("state", state, "weights", self.layer.weights)
         if z is None:
             z = self.layer.weights.new_zeros(len(state), circuit.latent_dim)
         z, weights = check_inputs(circuit, z, self.layer.weights)

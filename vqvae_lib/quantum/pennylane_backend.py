@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +25,14 @@ from vqvae_lib._checks import (
     check_sequence,
     describe,
 )
-from vqvae_lib.quantum._checks import check_circuit, check_inputs, check_memory, is_transformed
+from vqvae_lib.quantum._checks import (
+    REAL,
+    check_circuit,
+    check_inputs,
+    check_memory,
+    check_numbers,
+    is_transformed,
+)
 from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Operation, Part, Rotate
 
 if TYPE_CHECKING:
@@ -316,6 +324,10 @@ def quantum_function(
     """
     qml = _import_pennylane()
     check_circuit(circuit)
+    _check_array("z", z, (..., circuit.latent_dim))
+    _check_array("weights", weights, circuit.weight_shape)
+    if part is not None:
+        check_choice("part", part, get_args(Part))
     qubits = range(circuit.n_qubits)
     if circuit.initial == "superposition" and part in (None, "encoder"):
         for qubit in qubits:
@@ -326,6 +338,16 @@ def quantum_function(
         return qml.state()
     observables = {"Z": qml.Z, "X": qml.X}
     return [qml.expval(observables[o](qubit)) for qubit in qubits for o in circuit.readout]
+
+
+def _check_array(name: str, value: Any, shape: tuple[Any, ...]) -> None:
+    """Refuse what is no array of real numbers with this shape, or of a library that has shapes."""
+    if isinstance(value, Tensor | np.ndarray | type) or not hasattr(value, "shape"):
+        check_numbers(name, value, shape, REAL)
+        return
+    sizes = [size for size in shape if size is not ...]
+    if list(value.shape)[-len(sizes) :] != sizes:
+        raise ValueError(f"{name} has shape {tuple(value.shape)}: expected the last axes {sizes}")
 
 
 def _queue(operation: Operation, z: Tensor, weights: Tensor) -> None:

@@ -33,6 +33,7 @@ from vqvae_lib.quantum._checks import (
     check_inputs,
     check_memory,
     check_numbers,
+    check_same_device,
 )
 from vqvae_lib.quantum.circuit import Circuit, Embed, Entangle, Initial, Operation, Rotate
 
@@ -174,8 +175,13 @@ def expectations(state: Tensor, qubits: Sequence[int], readout: str) -> Tensor:
     observables = {"Z": expectation_z, "X": expectation_x}
     if not isinstance(readout, str) or not readout:
         raise ValueError(f"readout={readout!r}: expected one letter per observable, such as 'ZX'")
-    chosen = [observables[check_choice("observable", o, observables)] for o in readout]
+    chosen = [
+        observables[check_choice(f"readout[{i}]", o, observables)] for i, o in enumerate(readout)
+    ]
+    state, n = check_state(state)
     qubits = check_sequence("qubits", qubits, "qubits to read, such as [0, 1]", least=1)
+    for i, qubit in enumerate(qubits):
+        check_count(f"qubits[{i}]", qubit, least=0, most=n - 1)
     return torch.stack([observable(state, q) for q in qubits for observable in chosen], 1)
 
 
@@ -233,7 +239,7 @@ def initial_state(kind: Initial, n: int, *, like: Tensor) -> Tensor:
     """
     check_choice("kind", kind, get_args(Initial))
     n = check_count("n", n)
-    like = check_numbers("like", like, ("B", ...), REAL)
+    like = check_numbers("like", like, ("B", "d"), REAL)
     check_memory(None, n, len(like), like.dtype)
     shape, dtype = (len(like), 2**n), like.dtype.to_complex()
     if kind == "superposition":
@@ -263,13 +269,23 @@ def evolve(state: Tensor, operations: Sequence[Operation], z: Tensor, weights: T
         (B, 2**n).
     """
     state, n = check_state(state)
+    check_same_device("state", state, "weights", weights)
     weights = check_tensor("weights", weights, ("layers", n, ...), like=state.real)
+    if weights.shape[2:] not in ((3,), (len(state), 3)):
+        raise ValueError(
+            f"weights has shape {tuple(weights.shape)}: expected (layers, {n}, 3), or (layers, "
+            f"{n}, {len(state)}, 3) for angles of each sample's own"
+        )
     for operation in check_sequence("operations", operations, "a list, as Circuit.operations()"):
         match operation:
             case Embed():
                 state = embed(state, operation, z)
             case Rotate(row):
-                check_count("row", row, least=0, most=len(weights) - 1)
+                if row >= len(weights):
+                    raise ValueError(
+                        f"weights has {len(weights)} layers, and operations holds Rotate({row}): "
+                        f"expected at least {row + 1}"
+                    )
                 state = rotate(state, weights[row])
             case Entangle():
                 state = entangle(state, operation)
@@ -285,6 +301,7 @@ def embed(state: Tensor, operation: Embed, z: Tensor) -> Tensor:
     gates = {"RX": rx, "RY": ry, "RZ": rz}
     state, n = check_state(state)
     k = len(check_instance("operation", operation, Embed, "an Embed").gates)
+    check_same_device("state", state, "z", z)
     z = check_tensor("z", z, ("B", k * n), like=state.real)
     check_same_length("z", z, "state", state)
     angles = operation.scale * z.reshape(len(z), n, k)  # (B, n, k)
@@ -297,6 +314,7 @@ def embed(state: Tensor, operation: Embed, z: Tensor) -> Tensor:
 def rotate(state: Tensor, angles: Tensor) -> Tensor:
     """Turn every qubit by Rot: (B, 2**n), angles (n, 3) or (n, B, 3), to (B, 2**n)."""
     state, n = check_state(state)
+    check_same_device("state", state, "angles", angles)
     angles = check_tensor("angles", angles, (..., 3), like=state.real)
     if angles.shape not in ((n, 3), (n, len(state), 3)):
         raise ValueError(
@@ -388,10 +406,11 @@ def _split(state: Tensor, n: int, qubit: int) -> tuple[Tensor, Tensor]:
 def _check_gate(gate: Tensor, state: Tensor) -> Tensor:
     """Return a gate, or one for each sample, that fits the states."""
     gate = check_numbers("gate", gate, (..., 2, 2), AMPLITUDES)
+    check_same_device("state", state, "gate", gate)
     if gate.shape not in ((2, 2), (len(state), 2, 2)):
         raise ValueError(
-            f"gate has shape {tuple(gate.shape)}: expected (2, 2), or ({len(state)}, 2, 2) for a "
-            "gate of each sample's own"
+            f"gate has shape {tuple(gate.shape)} and state {tuple(state.shape)}: expected a gate "
+            f"(2, 2), or ({len(state)}, 2, 2) for each sample's own"
         )
     return gate
 

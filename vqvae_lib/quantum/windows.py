@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from vqvae_lib._checks import check_instance, check_sequence
 from vqvae_lib.quantum._checks import check_circuit
 from vqvae_lib.quantum.circuit import Circuit, Entangle, Operation
 
@@ -82,6 +83,9 @@ def _cones(circuit: Circuit) -> tuple[Window, ...]:
 
 def cost(windows: Sequence[Window]) -> int:
     """Estimate the work of a call, in amplitudes times gates: to compare ways of cutting up."""
+    windows = check_sequence("windows", windows, "windows, as `cones` and `whole` make them")
+    for i, window in enumerate(windows):
+        check_instance(f"windows[{i}]", window, Window, "a Window")
     return sum((len(w.operations) * w.width << w.width) + _COST_PER_WINDOW for w in windows)
 
 
