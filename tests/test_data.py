@@ -5,6 +5,7 @@ import hashlib
 import socket
 import struct
 import time
+import tracemalloc
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -152,7 +153,21 @@ def test_images_fold_rows():
     ("change", "error", "message"),
     [
         ({"x_test": torch.zeros(2, 5)}, ValueError, r"x_test has shape \(2, 5\): .* \(N, 4\)"),
-        ({"x_train": torch.zeros(2, 4).double()}, TypeError, "x_train has dtype torch.float64"),
+        ({"x_train": torch.zeros(2, 4) > 0}, TypeError, "x_train has dtype torch.bool"),
+        (
+            {"y_train": np.array(["cat", "dog"])},
+            TypeError,
+            r"y_train is an array of dtype <U3: .*np.unique\(y_train, return_inverse=True\)\[1\]",
+        ),
+        ({"y_train": None}, TypeError, r"y_train is None: .* np.zeros\(2, dtype=int\), for data"),
+        ({"image_shape": (3, 2, 2)}, ValueError, r"image_shape=\(3, 2, 2\): .* take one colour"),
+        ({"image_shape": 4}, TypeError, r"image_shape is a int: expected \(height, width\)"),
+        ({"levels": 0}, ValueError, "levels=0: expected a whole number"),
+        (
+            {"x_train": np.full((2, 4), 200, np.uint8)},
+            ValueError,
+            "expected .*, such as bytes / 255",
+        ),
         ({"y_valid": torch.zeros(3).long()}, ValueError, r"y_valid has shape \(3,\) and x_valid"),
         ({"group_test": torch.zeros(3).long()}, ValueError, "group_test .* same number of rows"),
         ({"y_test": torch.zeros(2)}, TypeError, "y_test has dtype torch.float32"),
@@ -174,17 +189,48 @@ def test_image_data_refuses_what_does_not_fit(change, error, message):
     for part in PARTS:
         columns |= {f"x_{part}": torch.zeros(2, 4), f"y_{part}": torch.zeros(2).long()}
         columns |= {f"group_{part}": torch.zeros(2).long()}
-    assert ImageData("good", **columns, image_shape=(2, 2), levels=1).D == 4
+    columns |= {"image_shape": (2, 2), "levels": 1}
+    assert ImageData("good", **columns).D == 4
     with pytest.raises(error, match=message):
-        ImageData("bad", **columns | change, image_shape=(2, 2), levels=1)
+        ImageData("bad", **columns | change)
+
+
+def test_image_data_of_arrays_are_those_of_tensors():
+    rng, columns = np.random.default_rng(0), {}
+    for part in PARTS:
+        columns |= {f"x_{part}": rng.random((3, 4)), f"y_{part}": rng.integers(5, size=3)}
+        columns |= {f"group_{part}": np.array([0, 1, -1], np.int8)}
+    data = ImageData("mine", **columns, image_shape=np.array([2, 2]), levels=np.int64(255))
+    for part in PARTS:
+        x = getattr(data, f"x_{part}")
+        assert x.dtype == torch.float32
+        np.testing.assert_allclose(x, columns[f"x_{part}"], rtol=1e-7)
+        for column in (f"y_{part}", f"group_{part}"):
+            assert getattr(data, column).dtype == torch.int64
+            np.testing.assert_array_equal(getattr(data, column), columns[column])
+    assert repr(data).endswith("2x2, 255 grey levels above black)")
+    assert data.image_shape == (2, 2)
+
+
+def test_images_know_what_raw_levels_went_through():
+    digits = load_digits()
+    raw = torch.from_numpy(embedded_digits().data)[:1157].reshape(
+        -1, 8, 8
+    )  # the writers that train
+    x = digits.scaling.transform(raw)
+    assert {tuple(row.tolist()) for row in x} == {tuple(row.tolist()) for row in digits.x_train}
+    torch.testing.assert_close(digits.scaling.inverse(x), raw.double())
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: load_digits(size=7), "size=7: expected a whole number of at least 8"),
+        (lambda: load_digits(size=7), "size=7: expected a whole number from 8 to 256"),
         (lambda: load_digits(size=28.0), "size=28.0"),
-        (lambda: load_digits(split=GroupFold(14, n_folds=15)), r"test=\(\): expected the numbers"),
+        (
+            lambda: load_digits(split=GroupFold(14, n_folds=15)),
+            "groups 0, .*, 13 leave fold 14 or 0 of 15 empty: expected fewer folds",
+        ),
         (
             lambda: binarise(torch.tensor([0.5, torch.nan]), generator=torch.Generator()),
             "x .* from nan to nan",
@@ -286,10 +332,16 @@ def test_patches_of_a_part_come_from_its_own_photographs():
     assert split_photographs(pictures, test=["a"]).valid == {}
 
 
+def test_one_name_is_no_list_of_letters():
+    pictures = {name: torch.zeros(9, 9) for name in ("cat", "coins", "moon")}
+    parts = split_photographs(pictures, valid="coins", test="moon")
+    assert [list(part) for part in vars(parts).values()] == [["cat"], ["coins"], ["moon"]]
+
+
 @pytest.mark.parametrize(
     ("valid", "test", "message"),
     [
-        ([], ["moon", "mars"], r"no photographs \['mars', 'moon'\]: .* \['a', 'b'\]"),
+        ([], ["moon", "mars"], r"test=.* no photographs \['mars', 'moon'\]; .* \['a', 'b'\]"),
         (["a"], ["a"], r"photographs \['a'\] validate and test"),
         (["a"], [], r"test=\(\): expected at least one"),
         (["a"], ["b"], r"test=\('b',\): expected at least one picture to train"),
@@ -394,6 +446,73 @@ def test_mnist_unpacked_or_packed_otherwise(folder, packed, arrays):
         assert other != content
         (folder / name).write_bytes(other)
     np.testing.assert_array_equal(load_small(folder).y_train, arrays["y_train"][8:])
+
+
+def test_mnist_in_several_gzip_members(folder, packed, arrays):
+    for name, content in packed.items():
+        whole = gzip.decompress(content)
+        members = [gzip.compress(whole[i : i + 9]) for i in range(0, len(whole), 9)][:5]
+        rest = whole[9 * len(members) :]
+        (folder / name).write_bytes(b"".join([*members, gzip.compress(rest), bytes(16)]))
+    np.testing.assert_array_equal(load_small(folder).y_train, arrays["y_train"][8:])
+
+
+def test_a_path_with_a_tilde_begins_in_the_home_folder(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    expected = load_small(folder).x_train
+    assert torch.equal(load_small(f"~/{folder.name}").x_train, expected)
+    monkeypatch.setenv("VQVAE_DATA_DIR", f"~/{folder.name}")
+    assert torch.equal(load_small().x_train, expected)
+
+
+@pytest.mark.parametrize("packed_as", ["gz", "several members", "unpacked"])
+def test_a_file_far_too_long_is_refused_before_it_fills_the_memory(folder, monkeypatch, packed_as):
+    monkeypatch.setattr(files, "MOST_BYTES", 1 << 20)
+    path, zeros = folder / "train-images-idx3-ubyte.gz", bytes(64 << 20)
+    content = gzip.compress(zeros) * (2 if packed_as == "several members" else 1)
+    if packed_as == "unpacked":
+        path.unlink()
+        path, content = path.with_suffix(""), zeros
+    path.write_bytes(content)
+    del zeros, content
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"holds more than 1048576 bytes, which no file of MNIST"):
+        load_small(folder)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("seed", [None, -1, 0.5, "0", 2**64])
+def test_a_seed_is_a_number_of_the_callers(folder, seed):
+    pictures = {"a": torch.zeros(9, 9)}
+    for call in (
+        lambda: load_digits(split=RandomSplit(seed=seed)),
+        lambda: load_small(folder, train_size=10, seed=seed),
+        lambda: extract_patches(pictures, size=3, count=2, seed=seed),
+        lambda: random_manifold(2, map_seed=seed, generator=torch.Generator()),
+    ):
+        with pytest.raises(ValueError, match=r"seed=.*: expected a whole number"):
+            call()
+
+
+def test_what_no_machine_could_hold_is_refused_before_memory_is_asked_for():
+    generator = torch.Generator().manual_seed(0)
+    for call, message in (
+        (lambda: random_manifold(10**7, generator=generator), "N=10000000: .* from 1 to 2147483$"),
+        (lambda: random_manifold(2, D=10**9, generator=generator), "D=1000000000"),
+        (
+            lambda: random_manifold(2, intrinsic_dim=10**9, generator=generator),
+            "intrinsic_dim=1000000000",
+        ),
+        (
+            lambda: extract_patches({"a": torch.zeros(99, 99)}, size=64, count=10**6, seed=0),
+            "count=1000000: expected a whole number from 1 to 524287",
+        ),
+        (lambda: load_digits(size=10**6), "size=1000000: .* from 8 to 256"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
 
 
 def test_subsamples_are_drawn_once_and_nested(folder):

@@ -7,7 +7,7 @@ from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.preprocessing import StandardScaler
 
 import vqvae_lib as vq
-from vqvae_lib.data import WRITERS, load_table
+from vqvae_lib.data import WRITERS, TableData, load_table
 from vqvae_lib.splits import RandomSplit
 
 # Rows to train, to validate and to test, columns, classes.
@@ -62,6 +62,54 @@ def test_a_table_that_does_not_exist_is_named():
 def test_a_table_has_no_groups_to_be_split_by():
     with pytest.raises(ValueError, match=r"the data record no groups .* expected RandomSplit"):
         load_table("wine", split=WRITERS)
+
+
+def test_a_table_knows_what_raw_rows_went_through():
+    table = load_table("wine")
+    raw, names = load_wine().data, load_wine().feature_names
+    rows = table.scaling.transform(raw, columns=names)
+    seen = {tuple(row.tolist()) for row in rows}
+    assert {tuple(row.tolist()) for row in torch.cat([table.x_train, table.x_test])} <= seen
+    assert table.mean.dtype == table.scale.dtype == torch.float64
+
+
+def columns_of_a_table():
+    columns = {"columns": ["age", "height"], "classes": ["red", "green"]}
+    columns |= {"mean": np.zeros(2), "scale": np.ones(2)}
+    for part in ("train", "valid", "test"):
+        columns |= {f"x_{part}": np.array([[1.0, 2.0], [3.0, 4.0]]), f"y_{part}": np.array([0, 1])}
+    return columns
+
+
+def test_a_table_of_ones_own():
+    table = TableData("mine", **columns_of_a_table())
+    assert table.x_test.dtype == torch.float32
+    assert table.x_test.tolist() == [[1, 2], [3, 4]]
+    assert table.columns == ("age", "height")
+    assert table.D == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"x_valid": np.array([[1.0, np.nan], [np.nan, 4.0]])},
+            r"x_valid\[0, 1\] is nan \(and 1 more\): .* leave incomplete rows out",
+        ),
+        ({"x_train": np.zeros((2, 3))}, r"x_train has shape \(2, 3\): expected \(N, 2\)"),
+        ({"y_test": np.array([0, 2])}, r"y_test\[1\] is 2: expected a class from 0 to 1"),
+        ({"y_test": np.array([0])}, r"y_test has shape \(1,\) and x_test \(2, 2\)"),
+        ({"y_train": np.array(["red", "green"])}, "y_train is an array of dtype <U5.*np.unique"),
+        ({"y_train": None}, r"y_train is None: .* np\.zeros\(2, dtype=int\)"),
+        ({"scale": np.ones(3)}, r"scale has shape \(3,\): expected \(2,\)"),
+        ({"scale": np.zeros(2)}, r"scale\[0\] is 0 \(and 1 more\): expected numbers above 0"),
+        ({"classes": "ab"}, "classes is a str: expected names"),
+        ({"columns": [1, 2]}, "columns is a int: expected names"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused_by_name(change, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        TableData("mine", **columns_of_a_table() | change)
 
 
 def test_rectangles_are_windows_of_the_picture():

@@ -149,7 +149,7 @@ def check_sequence(name: str, value: Any, expected: str, *, least: int = 0) -> t
 
     TypeError otherwise, with `expected` in words; ValueError if there are fewer than `least`.
     """
-    sequence = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | type)
+    sequence = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
     if not sequence or (isinstance(value, Tensor | np.ndarray) and not value.ndim):
         raise TypeError(f"{name} is {describe(value)}: expected {expected}")
     items = tuple(value)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_generator, check_same_length, check_tensor
+from vqvae_lib._checks import (
+    LABELS,
+    can_read_values,
+    check_count,
+    check_generator,
+    check_instance,
+    check_same_length,
+    check_sequence,
+    check_tensor,
+)
+from vqvae_lib.data._labels import check_labels
+from vqvae_lib.scaling import ImageScaling
 
 __all__ = ["ImageData", "binarise", "check_grey"]
 
@@ -53,24 +65,34 @@ class ImageData:
     levels: int
 
     def __post_init__(self) -> None:
+        keep = partial(object.__setattr__, self)  # frozen to everybody else
+        keep("name", check_instance("name", self.name, str, "text"))
+        keep("image_shape", _check_shape(self.image_shape))
+        keep("levels", check_count("levels", self.levels))
         for part in ("train", "valid", "test"):
-            x = getattr(self, f"x_{part}")
-            check_tensor(f"x_{part}", x, ("N", self.D), dtype=torch.float32)
-            check_grey(f"x_{part}", x)
-            for column in ("y", "group"):
-                values = getattr(self, f"{column}_{part}")
-                check_tensor(f"{column}_{part}", values, ("N",), dtype=torch.int64)
-                check_same_length(f"{column}_{part}", values, f"x_{part}", x)
+            x_field, y_field, group_field = f"x_{part}", f"y_{part}", f"group_{part}"
+            x, shape = getattr(self, x_field), ("N", self.D)
+            x = check_tensor(x_field, x, shape, dtype=torch.float32)
+            check_grey(x_field, x)
+            group = check_tensor(group_field, getattr(self, group_field), ("N",), dtype=LABELS)
+            check_same_length(group_field, group, x_field, x)
+            keep(x_field, x)
+            keep(y_field, check_labels(y_field, getattr(self, y_field), x_field, x))
+            keep(group_field, group)
 
     @property
     def D(self) -> int:
         """Dimension of the data: pixels in an image."""
         return prod(self.image_shape)
 
+    @property
+    def scaling(self) -> ImageScaling:
+        """What raw levels went through, for a model to keep: see `vqvae_lib.scaling`."""
+        return ImageScaling(self.image_shape, self.levels)
+
     def images(self, x: Tensor) -> Tensor:
         """Fold rows into images: ``(N, D) -> (N, H, W)``."""
-        check_tensor("x", x, ("N", self.D))
-        return x.reshape(-1, *self.image_shape)
+        return check_tensor("x", x, ("N", self.D)).reshape(-1, *self.image_shape)
 
     def __repr__(self) -> str:
         height, width = self.image_shape
@@ -101,12 +123,30 @@ def binarise(x: Tensor, *, generator: torch.Generator) -> Tensor:
     ValueError
         If a value is not finite or outside [0, 1].
     """
+    x = check_tensor("x", x)
     check_grey("x", x)
     return torch.bernoulli(x, generator=check_generator("generator", generator))
 
 
 def check_grey(name: str, x: Tensor) -> None:
     """Refuse values outside [0, 1], nan included, and images that aren't there."""
+    if not can_read_values(x):
+        return
     if x.numel() == 0 or not bool(((x >= 0) & (x <= 1)).all()):  # a nan fails both comparisons
         values = f"from {x.min().item():.6g} to {x.max().item():.6g}" if x.numel() else "none"
-        raise ValueError(f"{name} of shape {tuple(x.shape)} has values {values}: expected [0, 1]")
+        raise ValueError(
+            f"{name} of shape {tuple(x.shape)} has values {values}: expected [0, 1], such as "
+            "bytes / 255"
+        )
+
+
+def _check_shape(image_shape: tuple[int, int]) -> tuple[int, int]:
+    """Return (H, W); ValueError or TypeError otherwise."""
+    sizes = check_sequence("image_shape", image_shape, "(height, width)")
+    if len(sizes) != 2:
+        raise ValueError(
+            f"image_shape={image_shape!r}: expected (height, width) of grey images; of coloured "
+            "ones, take one colour or the mean of them"
+        )
+    height, width = (check_count(f"image_shape[{i}]", size) for i, size in enumerate(sizes))
+    return height, width

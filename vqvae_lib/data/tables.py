@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_choice
-from vqvae_lib.splits import NO_GROUP, RandomSplit, Split
+from vqvae_lib._checks import (
+    check_choice,
+    check_instance,
+    check_sequence,
+    check_tensor,
+    raise_if_any,
+)
+from vqvae_lib.data._labels import check_labels
+from vqvae_lib.scaling import TableScaling
+from vqvae_lib.splits import NO_GROUP, RandomSplit, Split, check_split
 
 __all__ = ["TableData", "load_table"]
 
@@ -30,7 +40,12 @@ class TableData:
     columns, classes
         Names of the D columns, and of the labels 0, 1, …
     mean, scale
-        What was subtracted from each column and what it was then divided by, shape (D,).
+        What was subtracted from each column and what it was then divided by, shape (D,), float64.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes or dtypes do not fit, a label has no class, or a number is missing (nan) or inf.
     """
 
     name: str
@@ -44,6 +59,33 @@ class TableData:
     classes: tuple[str, ...]
     mean: Tensor
     scale: Tensor
+
+    def __post_init__(self) -> None:
+        keep = partial(object.__setattr__, self)  # frozen to everybody else
+        keep("name", check_instance("name", self.name, str, "text"))
+        keep("columns", _check_names("columns", self.columns))
+        keep("classes", _check_names("classes", self.classes))
+        for field in ("mean", "scale"):
+            values = getattr(self, field)
+            values = check_tensor(field, values, (self.D,), dtype=torch.float64, finite=True)
+            keep(field, values)
+        raise_if_any("scale", self.scale, self.scale <= 0, "numbers above 0")
+        last = len(self.classes) - 1
+        for part in ("train", "valid", "test"):
+            x_field, y_field = f"x_{part}", f"y_{part}"
+            x, shape = getattr(self, x_field), ("N", self.D)
+            x = check_tensor(x_field, x, shape, dtype=torch.float32, least=1)
+            complete = "finite numbers; leave incomplete rows out, or fill their cells"
+            raise_if_any(x_field, x, ~torch.isfinite(x), complete)
+            y = check_labels(y_field, getattr(self, y_field), x_field, x)
+            raise_if_any(y_field, y, (y < 0) | (y > last), f"a class from 0 to {last}")
+            keep(x_field, x)
+            keep(y_field, y)
+
+    @property
+    def scaling(self) -> TableScaling:
+        """What raw rows went through, for a model to keep: see `vqvae_lib.scaling`."""
+        return TableScaling(tuple(self.mean.tolist()), tuple(self.scale.tolist()), self.columns)
 
     @property
     def D(self) -> int:
@@ -95,7 +137,7 @@ def load_table(name: str, *, split: Split = BY_ROW) -> TableData:
     bunch = datasets.load_wine() if name == "wine" else datasets.load_breast_cancer()
     x = torch.from_numpy(bunch.data).double()  # (N, D)
     y = torch.from_numpy(bunch.target).long()  # (N,)
-    parts = split.parts(torch.full_like(y, NO_GROUP), y)
+    parts = check_split(split).parts(torch.full_like(y, NO_GROUP), y)
     mean = x[parts.train].mean(dim=0)  # (D,)
     scale = x[parts.train].std(dim=0, correction=0)
     return TableData(
@@ -103,6 +145,12 @@ def load_table(name: str, *, split: Split = BY_ROW) -> TableData:
         **parts.cut(x=((x - mean) / scale).float(), y=y),
         columns=tuple(map(str, bunch.feature_names)),
         classes=tuple(map(str, bunch.target_names)),
-        mean=mean.float(),
-        scale=scale.float(),
+        mean=mean,
+        scale=scale,
     )
+
+
+def _check_names(field: str, names: Iterable[str]) -> tuple[str, ...]:
+    expected = "names, as text"
+    items = check_sequence(field, names, expected, least=1)
+    return tuple(check_instance(field, name, str, expected) for name in items)
