@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import types
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -136,9 +138,9 @@ def test_every_epoch_sees_every_sample_once_in_a_new_order():
 
 
 def test_means_are_over_samples_not_batches():
-    data = torch.tensor([[1.0]] * 4 + [[100.0]], dtype=torch.float64)
+    data = torch.tensor([[1.0]] * 4 + [[10.0]], dtype=torch.float64)
     history = fit(Mean(), data, epochs=1, batch_size=4, lr=1e-12)
-    assert history.train["distance"][0] == pytest.approx((4 * 1 + 100**2) / 5, rel=1e-6)
+    assert history.train["distance"][0] == pytest.approx((4 * 1 + 10**2) / 5, rel=1e-6)
 
 
 def test_modes_are_training_then_evaluation_and_put_back():
@@ -321,12 +323,12 @@ def test_best_epoch_is_the_first_of_the_smallest():
         (
             {"model": model().bfloat16()},
             TypeError,
-            r"model has weights of torch.bfloat16, .*: expected float32, as model.float\(\) gives it",
+            r"model has weights of torch.bfloat16, .*: expected float32, as model.float\(\) gives",
         ),
         ({"batch_size": 51, "drop_last": True}, ValueError, "drop_last=True with batch_size=51"),
         ({"schedule": 0.5}, TypeError, "schedule is a float: expected a function"),
         ({"x_train": torch.ones(3, 5)}, ValueError, r"x has shape \(3, 5\): expected \(B, 4\)"),
-        ({"epochs": 0}, ValueError, "epochs=0: expected a whole number of at least 1"),
+        ({"epochs": 0}, ValueError, "epochs=0: expected a whole number from 1 to 10000000"),
         ({"batch_size": 2.5}, ValueError, "batch_size=2.5"),
         ({"lr": 0.0}, ValueError, "lr=0.0: expected a finite number above 0"),
         ({"lr": math.nan}, ValueError, "lr=nan"),
@@ -400,10 +402,7 @@ class Returns(Mean):
         (Returns(None), r"Returns.loss returned a NoneType: expected a dict of scalar tensors"),
         (Returns(torch.ones(())), r"Returns.loss returned a tensor of shape \(\)"),
         (Returns({"total": torch.ones(())}), r"a dict with the keys \['total'\]: .* key \"loss\""),
-        (
-            Returns({"loss": 1.0}),
-            "Returns.loss returned a loss that depends on no trainable weight",
-        ),
+        (Returns({"loss": 1.0}), "Returns.loss returned a float as 'loss'"),
         (Returns({"loss": "low"}), "Returns.loss returned a str as 'loss'"),
         (Returns({"loss": torch.ones(3)}), r"a tensor of shape \(3,\) .* as 'loss'"),
         (Returns({"loss": torch.ones(()), "kl": torch.ones(3)}), r"shape \(3,\) .* as 'kl'"),
@@ -473,25 +472,23 @@ class Stop(Exception):
     pass
 
 
-def stop_at(network, step):
-    """Make the model's loss raise at a training step, as an interrupt would."""
-    loss, calls = network.loss, 0
+@contextmanager
+def stopping(step, *, error=Stop):
+    """Make the model's loss raise at a training step, as an interrupt would.
+
+    Of the class: an attribute of the model would be a setting, and this another run.
+    """
+    loss, calls = DenoisingAutoencoder.loss, 0
 
     def counted(self, batch, *, generator=None):
         nonlocal calls
         calls += self.training
         if calls == step:
-            raise Stop
-        return loss(batch, generator=generator)
+            raise error
+        return loss(self, batch, generator=generator)
 
-    network.loss = types.MethodType(counted, network)
-    return network
-
-
-def wrapped(network):
-    """The same model without the interrupt: it must print alike, since that is compared."""
-    vars(network).pop("loss", None)
-    return network
+    with patch.object(DenoisingAutoencoder, "loss", counted):
+        yield
 
 
 CASES = {
@@ -514,8 +511,8 @@ def test_resume_gives_the_same_bits(case, tmp_path):
     # Stopped twice, each time in mid-epoch; other first weights each time, as they do not count.
     checkpoint = tmp_path / "parts"
     for seed, step in ((1, 7 + 3), (8, 7 + 2)):
-        with pytest.raises(Stop):
-            interrupted.train(stop_at(interrupted.model(seed), step), checkpoint, **settings)
+        with stopping(step), pytest.raises(Stop):
+            interrupted.train(interrupted.model(seed), checkpoint, **settings)
     last = interrupted.model(9)
     torch.manual_seed(99)
     assert interrupted.train(last, checkpoint, **settings) == expected

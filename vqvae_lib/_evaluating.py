@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
-__all__ = ["evaluating", "preserve_modes"]
+__all__ = ["begin_training", "evaluating", "find_held", "preserve_modes"]
 
 
 @contextmanager
@@ -32,3 +32,19 @@ def evaluating(model: object) -> Iterator[None]:
         with preserve_modes(model):
             model.eval()
             yield
+
+
+def find_held(model: nn.Module) -> list[nn.Module]:
+    """Find the parts that somebody holds in evaluation mode on purpose: while the whole trains."""
+    return [part for part in model.modules() if model.training and not part.training]
+
+
+def begin_training(model: nn.Module, held: Iterable[nn.Module]) -> None:
+    """Put a model that is in evaluation mode into training mode, but for the parts that are held.
+
+    In a model that is in training mode, somebody has chosen the mode of each part, and it stays.
+    """
+    if not model.training:
+        model.train()
+        for part in held:
+            part.training = False

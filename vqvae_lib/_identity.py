@@ -143,7 +143,8 @@ class _Writer:
             case nn.Module() if owned:
                 lines = [*self.describe_parts(value), self.write(dict(value.state_dict()))]
                 return f"{_name(type(value))} {_hash(' '.join(lines).encode())[:16]}"
-        if is_dataclass(value) and (owned or value.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+        frozen = getattr(getattr(value, "__dataclass_params__", None), "frozen", False)
+        if is_dataclass(value) and (owned or frozen):
             entries = ((f.name, getattr(value, f.name, None)) for f in fields(value))
             return f"{_name(type(value))}({self._join(entries, owned)})"
         return self._write_object(value, owned) if owned else _name(type(value))
@@ -157,7 +158,7 @@ class _Writer:
         if kind.__module__.split(".")[0] == "torch":
             return _name(kind)
         if kind.__repr__ is not object.__repr__ or kind.__str__ is not object.__str__:
-            return _ADDRESS.sub("", str(value))
+            return _ADDRESS.sub("", f"{_name(kind)} {value}")
         attributes = sorted(getattr(value, "__dict__", {}).items())
         return f"{_name(kind)}({self._join(attributes, owned)})"
 
@@ -229,14 +230,17 @@ class _Writer:
                 yield f"code of {_name(kind)} = {self._write_class(kind)}"
 
     def _write_class(self, kind: type) -> str:
+        """Hash a class's methods and constants."""
         functions: list[Any] = []
-        for _, value in sorted(vars(kind).items()):
+        for name, value in sorted(vars(kind).items()):
             if isinstance(value, property):
                 functions += [f for f in (value.fget, value.fset) if f]
             elif isinstance(value, staticmethod | classmethod):
                 functions.append(value.__func__)
-            elif isinstance(value, FunctionType | int | float | str | tuple):
+            elif isinstance(value, FunctionType):
                 functions.append(value)
+            elif isinstance(value, int | float | str | tuple) and not name.startswith("__"):
+                functions.append((name, value))  # without __doc__, __firstlineno__ and the like
         return _hash(self._join(functions, owned=True).encode())[:16]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +16,17 @@ __all__ = ["GlobalGenerators", "is_small", "use_one_thread"]
 # a seed of his own needs them for himself. Reentrant, for a run inside another.
 _LOCK = threading.RLock()
 
-# Layers that use each weight many times for one sample.
-_REUSING = (nn.modules.conv._ConvNd, nn.RNNBase, nn.MultiheadAttention)
-_SMALL = 2**24
+_SMALL = 2**26
+
+
+def _renew_lock() -> None:
+    """Let nobody have the lock: in a forked process, the thread that had it doesn't exist."""
+    global _LOCK
+    _LOCK = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class GlobalGenerators:
@@ -33,8 +42,8 @@ class GlobalGenerators:
 
     def __init__(self, device: torch.device, seed: int) -> None:
         devices = {"torch": torch.device("cpu")}
-        if device.type == "cuda":
-            devices["cuda"] = device
+        if device.type != "cpu":
+            devices[device.type] = device
         self._devices = devices
         self.states = {
             name: torch.Generator(device).manual_seed(seed).get_state()
@@ -53,40 +62,49 @@ class GlobalGenerators:
 
     def _swap(self, states: dict[str, Tensor]) -> dict[str, Tensor]:
         """Install states, and return those that were there."""
-        before = {"torch": torch.get_rng_state()}
-        torch.set_rng_state(states["torch"])
-        if "cuda" in self._devices:
-            before["cuda"] = torch.cuda.get_rng_state(self._devices["cuda"])
-            torch.cuda.set_rng_state(states["cuda"], self._devices["cuda"])
+        before = {}
+        for name, device in self._devices.items():
+            module = torch if name == "torch" else torch.get_device_module(device)
+            place = () if name in ("torch", "mps") else (device,)  # of these there is one
+            before[name] = module.get_rng_state(*place)
+            module.set_rng_state(states[name], *place)
         return before
 
 
-def is_small(model: nn.Module, batch_size: int) -> bool:
+def is_small(model: nn.Module, x: Tensor, batch_size: int) -> bool:
     """Whether a training step is so little work that one thread is the best choice.
 
-    It is where no layer reuses its weights and weights times samples come to at most 2**24
-    multiplications, a circuit's weight counting for all its amplitudes. A second thread then gains
-    at best a third, and where the processor is busy with something else, waiting for it takes
-    several times as long as the work.
+    It is where a batch takes at most 2**26 multiplications on its way through the model, which are
+    a few milliseconds. A weight counts once for each sample; that of a convolution, or of anything
+    else with three axes or more, once for each number of the sample; that of a circuit once for
+    each amplitude. A second thread gains little there, and where the processor is busy with
+    something else, waiting for it takes several times as long as the work.
     """
-    work = sum(p.numel() for p in model.parameters())
+    work = 0
     for part in model.modules():
-        if isinstance(part, _REUSING):
-            return False
         n = getattr(getattr(part, "circuit", None), "n_qubits", None)
-        if n is not None:
-            work += 2**n * sum(p.numel() for p in part.parameters(recurse=False))
-    return work * batch_size <= _SMALL
+        for p in part.parameters(recurse=False):
+            uses = 2**n if n is not None else x[0].numel() if p.ndim > 2 else 1
+            work += p.numel() * uses
+    return min(batch_size, len(x)) * work <= _SMALL
 
 
 @contextmanager
 def use_one_thread(wanted: bool) -> Iterator[None]:
-    """Let torch compute in one thread inside, if that is wanted; put its number back after."""
+    """Let torch compute in this thread alone inside, if that is wanted.
+
+    What it does for other threads of the process stays as it is.
+    """
     before = torch.get_num_threads()
-    if wanted and before > 1:
-        torch.set_num_threads(1)
+    if not wanted or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    # That was also for threads that are yet to use torch, and another thread takes it back.
+    other = threading.Thread(target=torch.set_num_threads, args=(before,))
+    other.start()
+    other.join()
     try:
         yield
     finally:
-        if torch.get_num_threads() != before:
-            torch.set_num_threads(before)
+        torch.set_num_threads(before)

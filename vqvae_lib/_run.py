@@ -1,27 +1,30 @@
-"""One training run: all that changes while a model is trained, and that a resume must get back."""
+"""One training run: all that changes from epoch to epoch, and that a resumed run gets back."""
 
 from __future__ import annotations
 
-import copy
+import hashlib
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vqvae_lib._checks import describe
-from vqvae_lib._evaluating import evaluating
+from vqvae_lib._evaluating import begin_training, evaluating, find_held
 from vqvae_lib._process import GlobalGenerators, use_one_thread
 from vqvae_lib._samples import Samples, describe_scale
 from vqvae_lib.history import History
 
-__all__ = ["OPTIMIZERS", "Run", "TrainingDiverged", "Transform"]
+__all__ = ["OPTIMIZERS", "Run", "TrainingDiverged", "TrainingInterrupted", "Transform"]
 
+BeforeEpoch = Callable[[int], Any]
 Transform = Callable[[Tensor, torch.Generator], Tensor]
+Terms = dict[str, Tensor | float]
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -36,40 +39,71 @@ class TrainingDiverged(RuntimeError):
     Attributes
     ----------
     history : History
-        Of the epochs before.
+        Of the completed epochs.
     """
 
     history: History
 
 
-class Run:
-    """A model in training: its optimiser, everything it draws from, and what happened so far.
+class TrainingInterrupted(KeyboardInterrupt):
+    """Training was stopped by hand; the model is at its last completed epoch, or at its best.
 
-    Parameters
+    In a notebook, ``sys.last_value.history`` is at hand after a stop.
+
+    Attributes
     ----------
-    model
-        Its weights change in place.
-    optimizer, weight_decay
-        As `fit` takes them.
-    seed
-        Of all that is drawn.
+    history : History
+        Of the completed epochs.
     """
 
-    def __init__(self, model: nn.Module, optimizer: str, weight_decay: float, seed: int) -> None:
-        # All of them: a frozen one has no gradient and stays, and may be thawed later.
-        parameters = list(model.parameters())
-        device = parameters[0].device
-        # fused: one kernel for all weights, which takes a quarter off a small model's step. Not
-        # every device has it; None leaves the choice to torch.
-        fused = True if device.type in ("cpu", "cuda") else None
-        self.model = model
-        self.seed = seed
-        self.optimizer = OPTIMIZERS[optimizer](parameters, weight_decay=weight_decay, fused=fused)
-        self.generator = torch.Generator(device).manual_seed(seed)
-        self.global_generators = GlobalGenerators(device, seed)
-        self.history = History()
-        self.last_weights = _copy_weights(model)  # after the last completed epoch
-        self.best_weights = self.last_weights
+    history: History
+
+
+@dataclass(frozen=True)
+class _Completed:
+    """What stands after the last completed epoch: replaced as a whole, whatever interrupts."""
+
+    history: History
+    weights: dict[str, Any]
+    best: dict[str, Any]  # the weights of the best epoch
+
+
+class Run:
+    """A model in training, with its optimiser, its random numbers and what it has completed."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        samples: Samples,
+        *,
+        seed: int,
+        batch_size: int,
+        drop_last: bool,
+        optimizer: str,
+        weight_decay: float,
+        transform: Transform | None,
+        before_epoch: BeforeEpoch | None,
+    ) -> None:
+        self.model, self.samples = model, samples
+        self.seed, self.batch_size, self.drop_last = seed, batch_size, drop_last
+        self.transform, self.before_epoch = transform, before_epoch
+        self.device = samples[0].device
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.global_generators = GlobalGenerators(self.device, seed)
+        self.held = find_held(model)
+        # All weights, frozen ones too, which have no gradient and so are passed over: they may be
+        # thawed. fused: one kernel for all of them, which takes a quarter off a small model's
+        # step. Not every device has it; None leaves the choice to torch.
+        fused = True if self.device.type in ("cpu", "cuda") else None
+        weights = _list_weights(model)
+        self.optimizer = OPTIMIZERS[optimizer](weights, weight_decay=weight_decay, fused=fused)
+        start = _copy_weights(model)
+        self.completed = _Completed(History(), start, start)
+
+    @property
+    def history(self) -> History:
+        """Of the completed epochs."""
+        return self.completed.history
 
     @contextmanager
     def borrow_process(self, *, one_thread: bool) -> Iterator[None]:
@@ -77,147 +111,205 @@ class Run:
         with self.global_generators.installed(), use_one_thread(one_thread):
             yield
 
-    def adopt_parameters(self) -> None:
-        """Let the optimiser train what has joined the model since the last epoch."""
-        group = self.optimizer.param_groups[0]["params"]
-        known = set(map(id, group))
-        new = [p for p in self.model.parameters() if id(p) not in known]
-        if new:
-            group.extend(new)
-            self.last_weights = _copy_weights(self.model)
+    # ---------------------------------------------------------------- an epoch
 
-    def train_epoch(
-        self,
-        samples: Samples,
-        batch_size: int,
-        lr: float,
-        transform: Transform | None,
-        *,
-        drop_last: bool,
-    ) -> dict[str, float]:
+    def begin_epoch(self, epoch: int) -> None:
+        """Let the caller change the model, and get ready for what it has become."""
+        if self.before_epoch is not None:
+            self.before_epoch(epoch)
+        begin_training(self.model, self.held)
+        known = {p for group in self.optimizer.param_groups for p in group["params"]}
+        if added := [p for p in _list_weights(self.model) if p not in known]:
+            self.optimizer.add_param_group({"params": added})
+
+    def train_epoch(self, lr: float) -> dict[str, float]:
         """Go through the samples once, in a new order; return each term's mean over them."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        N, epoch = len(samples[0]), self.history.epochs
-        _seed_devices(self.model, self.seed, 1 + epoch)
-        order = torch.randperm(N, generator=self.generator, device=self.generator.device)  # (N,)
-        order = order[: N - N % batch_size if drop_last else N]
-        sums: dict[str, float] = {}
-        for step, rows in enumerate(order.split(batch_size)):
-            x, *y = (part[rows] for part in samples)  # (B, ...) each
-            if transform is not None:
-                x = _transform_batch(transform, x, self.generator)
-            terms = _compute_terms(self.model, (x, *y), self.generator)
-            loss = terms["loss"].item()
-            if not math.isfinite(loss):
-                event = f"the loss became {loss} in epoch {epoch}, step {step}"
-                raise self._make_divergence_error(event, samples[0], steps=epoch + step)
+        epoch, N = self.history.epochs, len(self.samples[0])
+        _seed_devices(self.model, f"{self.seed} training {epoch}")
+        means = _Means()
+        order = torch.randperm(N, generator=self.generator, device=self.device)  # (N,)
+        for step, rows in enumerate(order.split(self.batch_size)):
+            if self.drop_last and len(rows) < self.batch_size:
+                break
+            x, *y = (part[rows] for part in self.samples)  # (B, ...) each
+            if self.transform is not None:
+                x = _transform_batch(self.transform, x, self.generator)
+            terms = self._compute_terms((x, *y), self.generator)
+            loss = _check_loss(terms["loss"], self.model)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise self._diverge(f"the loss became {value} in epoch {epoch}, step {step}", step)
             self.optimizer.zero_grad()
-            terms["loss"].backward()
+            loss.backward()
             self.optimizer.step()
-            _accumulate(sums, terms, len(rows))
-        return {name: total / len(order) for name, total in sums.items()}
+            means.add(terms, len(rows))
+        return means.compute()
 
-    def evaluate(self, samples: Samples, batch_size: int) -> dict[str, float]:
+    def evaluate(self, samples: Samples) -> dict[str, float]:
         """Return each term's mean over the samples, drawing the same noise each time."""
-        generator = torch.Generator(self.generator.device).manual_seed(self.seed)
-        _seed_devices(self.model, self.seed, 0)
-        sums: dict[str, float] = {}
+        _seed_devices(self.model, f"{self.seed} validation")
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        means = _Means()
         with evaluating(self.model):
             # Without gradients there is room for larger batches.
-            for batch in zip(*(part.split(max(batch_size, 1024)) for part in samples), strict=True):
-                terms = _compute_terms(self.model, batch, generator)
-                _accumulate(sums, terms, len(batch[0]))
-        return {name: total / len(samples[0]) for name, total in sums.items()}
+            size = max(self.batch_size, 1024)
+            for batch in zip(*(part.split(size) for part in samples), strict=True):
+                means.add(self._compute_terms(batch, generator), len(batch[0]))
+        return means.compute()
 
-    def record(
-        self, train: dict[str, float], valid: dict[str, float], lr: float, samples: Samples
-    ) -> None:
+    def complete_epoch(self, train: dict[str, float], valid: dict[str, float], lr: float) -> None:
         """Complete the epoch, if it left the model sound: keep its terms and its weights."""
         epoch = self.history.epochs
         if valid and not math.isfinite(valid["loss"]):
-            event = f"the validation loss became {valid['loss']} after epoch {epoch}"
-            raise self._make_divergence_error(event, samples[0])
+            raise self._diverge(f"the validation loss became {valid['loss']} after epoch {epoch}")
         weights = _copy_weights(self.model)
         for name, t in weights.items():
             # The last step may have spoilt them without another loss to show it.
-            if isinstance(t, Tensor) and not t.isfinite().all():
-                event = f"{name} is not finite after epoch {epoch}"
-                raise self._make_divergence_error(event, samples[0])
-        self.history.append(train, valid, lr)
-        self.last_weights = weights
-        if self.history.best_epoch == epoch:
-            self.best_weights = weights
+            if not _is_finite(t) and _is_finite(self.completed.weights.get(name)):
+                raise self._diverge(f"{name} is not finite after epoch {epoch}")
+        history = self.history.copy()
+        history.append(train, valid, lr)
+        best = weights if history.best_epoch == epoch else self.completed.best
+        self.completed = _Completed(history, weights, best)
+
+    def _compute_terms(self, batch: Samples, generator: torch.Generator) -> Terms:
+        try:
+            terms = self.model.loss(*batch, generator=generator)  # type: ignore[operator]
+        except ValueError as error:
+            if len(batch[0]) > 1 or not self.model.training or "per channel" not in str(error):
+                raise
+            raise ValueError(
+                "the last batch of an epoch has 1 sample, and batch normalisation needs two to "
+                "train with: pass drop_last=True, or another batch_size"
+            ) from error
+        return _check_terms(terms, self.model)
+
+    def _diverge(self, event: str, step: int = -1) -> TrainingDiverged:
+        scale = describe_scale(self.samples[0])
+        if step == 0 and not self.history.epochs:
+            advice = f"No step has been taken yet: look at the data and the loss. {scale}."
+        elif "standardise" in scale:
+            advice = f"Try a smaller lr, or other units: {scale}."
+        else:
+            advice = "Try a smaller lr."
+        return TrainingDiverged(
+            f"{event}; the model is back at its weights before this epoch. {advice}"
+        )
+
+    # ---------------------------------------------------------------- beginning and end
 
     @contextmanager
-    def undo_unless_completed(self) -> Iterator[None]:
-        """Bring back the weights of the last completed epoch if the next one comes to no end."""
+    def ending_well(self, *, best: bool) -> Iterator[None]:
+        """End with the weights of the best epoch or, after an accident, of the last good one."""
+        trained = self._list_trained()
         try:
             yield
-        except BaseException:
-            self.model.load_state_dict(self.last_weights)
+        except BaseException as error:
+            self._put_back(best=best)
+            self._set_trained(trained)  # so that the same call can be made again
+            if isinstance(error, KeyboardInterrupt):
+                stop = TrainingInterrupted(
+                    f"stopped after {self.history.epochs} completed epochs; the model has the "
+                    f"weights of the {'best' if best else 'last'} of them, and their history is "
+                    "`sys.last_value.history`"
+                )
+                stop.history = self.history
+                raise stop from None
+            with suppress(AttributeError):  # not every exception has a place for it
+                error.history = self.history  # type: ignore[attr-defined]
             raise
+        else:
+            if best:
+                self._put_back(best=True)
+        finally:
+            self.optimizer.zero_grad()  # the gradients' memory is of no more use
 
-    def keep_best(self) -> None:
-        """Give the model the weights of its best epoch."""
-        # Not strict: a part may have joined the model after that epoch.
-        self.model.load_state_dict(self.best_weights, strict=False)
+    def _put_back(self, *, best: bool) -> None:
+        # Not strictly: since then the caller may have added parts.
+        weights = self.completed.best if best else self.completed.weights
+        self.model.load_state_dict(weights, strict=False)
 
     def state(self) -> dict[str, Any]:
         """Return all that `restore` needs, between two epochs: named tensors and the history."""
+        names: dict[Tensor, str] = {p: name for name, p in self.model.named_parameters()}
+        entries = self.optimizer.state.items()
         return {
-            "model": self.last_weights,
-            "best": self.best_weights,
-            "optimizer": self.optimizer.state_dict()["state"],
+            "model": self.completed.weights,
+            "best": self.completed.best,
+            "optimizer": {names[p]: state for p, state in entries if p in names},
             "rng": {"generator": self.generator.get_state(), **self.global_generators.states},
             "history": asdict(self.history),
-            "trained": [name for name, p in self.model.named_parameters() if p.requires_grad],
+            "trained": self._list_trained(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue where another run's `state` was taken; ValueError if it is of another model."""
-        self.history = History(**state["history"])
-        self.last_weights, self.best_weights = state["model"], state["best"]
-        try:
-            self.model.load_state_dict(self.last_weights)
-        except RuntimeError as error:
-            raise ValueError(
-                "the checkpoint's weights do not fit the model. Parts that `before_epoch` adds "
-                f"have to be there before a run is resumed. torch says: {error}"
-            ) from error
-        for name, p in self.model.named_parameters():
-            p.requires_grad_(name in state["trained"])
+        """Continue where another run's `state` was taken.
+
+        What the caller did to the model before each of its epochs is done to this one, too.
+        """
+        history = History(**state["history"])
+        with self.global_generators.installed():
+            for epoch in range(history.epochs):
+                self.begin_epoch(epoch)
+        _check_names(state["model"], self.model)
+        self.model.load_state_dict(state["model"])
+        self._set_trained(state["trained"])
+        self.completed = _Completed(history, state["model"], state["best"])
+        names = {p: name for name, p in self.model.named_parameters()}
         settings = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": settings})
-        states = dict(state["rng"])
-        self.generator.set_state(states.pop("generator"))
-        self.global_generators.states = states
+        order = [names.get(p) for group in self.optimizer.param_groups for p in group["params"]]
+        entries = {i: state["optimizer"][n] for i, n in enumerate(order) if n in state["optimizer"]}
+        self.optimizer.load_state_dict({"state": entries, "param_groups": settings})
+        self.generator.set_state(state["rng"]["generator"])
+        self.global_generators.states = {n: state["rng"][n] for n in self.global_generators.states}
 
-    def _make_divergence_error(
-        self, event: str, x: Tensor, *, steps: int | None = None
-    ) -> TrainingDiverged:
-        if steps == 0:
-            advice = "No step had been taken, so the learning rate is not the cause"
-        else:
-            advice = "Try a smaller lr"
-        error = TrainingDiverged(
-            f"{event}; the model is back at its weights before this epoch. {advice}; x_train has "
-            f"{describe_scale(x)}, and networks begin with weights that suit numbers around 1."
-        )
-        error.history = self.history
-        return error
+    def _list_trained(self) -> list[str]:
+        return [name for name, p in self.model.named_parameters() if p.requires_grad]
+
+    def _set_trained(self, names: list[str]) -> None:
+        for name, p in self.model.named_parameters():
+            if p.is_floating_point():
+                p.requires_grad_(name in names)
 
 
-def _seed_devices(model: nn.Module, seed: int, stage: int) -> None:
-    """Restart the draws of whatever draws from a device of its own, such as a circuit with shots.
+class _Means:
+    """Means of terms over all samples, from their means over batches."""
 
-    Stage 0 is validation, which has to draw the same each time; 1 and above are the epochs. Each
-    device gets numbers of its own.
-    """
-    devices = (part for part in model.modules() if hasattr(part, "manual_seed"))
-    for number, device in enumerate(devices):
-        numbers = np.random.SeedSequence([seed, stage, number]).generate_state(1)
-        device.manual_seed(int(numbers[0]))  # type: ignore[operator]
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+        self.batches: dict[str, list[Tensor | float]] = {}
+
+    def add(self, terms: Terms, count: int) -> None:
+        """Add a batch's terms, means over `count` samples."""
+        if self.counts and terms.keys() != self.batches.keys():
+            raise ValueError(
+                f"loss returned the terms {list(terms)} for a batch and {list(self.batches)} for "
+                "those before it: expected the same for all"
+            )
+        self.counts.append(count)
+        for name, term in terms.items():
+            if isinstance(term, Tensor):
+                # Reading a number waits for a GPU: that is done once, at the end of the epoch.
+                term = term.item() if term.device.type == "cpu" else term.detach().clone()
+            self.batches.setdefault(name, []).append(term)
+
+    def compute(self) -> dict[str, float]:
+        """Weigh each batch by its size."""
+        return {
+            name: sum(count * float(term) for count, term in zip(self.counts, terms, strict=True))
+            / sum(self.counts)
+            for name, terms in self.batches.items()
+        }
+
+
+def _seed_devices(model: nn.Module, purpose: str) -> None:
+    """Restart the draws of parts that have their own, such as a quantum device with shots."""
+    parts = [part for part in model.modules() if callable(getattr(part, "manual_seed", None))]
+    for i, part in enumerate(parts):
+        digest = hashlib.sha256(f"{purpose} {i}".encode()).digest()
+        part.manual_seed(int.from_bytes(digest[:4], "big") >> 1)  # type: ignore[operator]
 
 
 def _transform_batch(transform: Transform, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -230,47 +322,59 @@ def _transform_batch(transform: Transform, x: Tensor, generator: torch.Generator
     return output
 
 
-def _compute_terms(
-    model: nn.Module, batch: Samples, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Compute the terms of the loss; TypeError for anything but scalars by name."""
-    terms = model.loss(*batch, generator=generator)  # type: ignore[operator]
+def _check_terms(terms: Any, model: nn.Module) -> Terms:
+    """Refuse what is not a dict of real numbers with the key "loss"."""
+    method = f"{type(model).__name__}.loss"
     if not isinstance(terms, dict) or "loss" not in terms:
         output = (
             f"a dict with the keys {list(terms)}" if isinstance(terms, dict) else describe(terms)
         )
         raise TypeError(
-            f"{type(model).__name__}.loss returned {output}: expected a dict of scalar tensors "
-            'with the key "loss"'
+            f'{method} returned {output}: expected a dict of scalar tensors with the key "loss"'
         )
-    # A term that is only recorded may be a plain number.
-    terms = {
-        name: torch.tensor(term) if isinstance(term, int | float) else term
-        for name, term in terms.items()
-    }
     for name, term in terms.items():
-        if not isinstance(term, Tensor) or term.ndim > 0:
+        scalar = isinstance(term, Tensor) and term.ndim == 0 and not term.is_complex()
+        # Not the loss, which must have a gradient.
+        if not scalar and (name == "loss" or not isinstance(term, Real)):
             raise TypeError(
-                f"{type(model).__name__}.loss returned {describe(term)} as {name!r}: expected a "
-                "scalar tensor, such as the mean over the batch"
+                f"{method} returned {describe(term)} as {name!r}: expected a scalar tensor, such "
+                "as the mean over the batch"
             )
-    if torch.is_grad_enabled() and not terms["loss"].requires_grad:
-        raise TypeError(
-            f"{type(model).__name__}.loss returned a loss that depends on no trainable weight: "
-            "expected one computed by torch, of parameters with requires_grad=True"
-        )
     return terms
 
 
-def _accumulate(sums: dict[str, float], terms: dict[str, Tensor], count: int) -> None:
-    """Add the terms, means over `count` samples, to the sums over all samples."""
-    for name, term in terms.items():
-        sums[name] = sums.get(name, 0.0) + count * term.item()
+def _check_loss(loss: Any, model: nn.Module) -> Tensor:
+    if not loss.requires_grad:
+        raise ValueError(
+            f"{type(model).__name__}.loss returned a loss without a gradient: expected one that "
+            "depends on a weight with requires_grad=True, and no detach(), item() or no_grad()"
+        )
+    return loss
+
+
+def _check_names(weights: dict[str, Tensor], model: nn.Module) -> None:
+    """Refuse a model that the caller has changed in another way than that of the file."""
+    shapes = {name: getattr(t, "shape", None) for name, t in model.state_dict().items()}
+    if shapes != {name: t.shape for name, t in weights.items()}:
+        odd = next(n for n in {**shapes, **weights} if n not in shapes or n not in weights
+                   or shapes[n] != weights[n].shape)  # fmt: skip
+        raise ValueError(
+            f"checkpoint and model differ in {odd}: expected before_epoch to add the same parts "
+            "each time, by the epoch alone; pass resume=False to start anew"
+        )
+
+
+def _list_weights(model: nn.Module) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p.is_floating_point()]
 
 
 def _copy_weights(model: nn.Module) -> dict[str, Any]:
-    """Copy a model's state: tensors, and whatever its parts call their extra state."""
+    """Copy all that a model saves: weights, buffers and, of some, an extra state of any kind."""
     return {
-        name: t.detach().clone() if isinstance(t, Tensor) else copy.deepcopy(t)
+        name: t.detach().clone() if isinstance(t, Tensor) else deepcopy(t)
         for name, t in model.state_dict().items()
     }
+
+
+def _is_finite(t: Any) -> bool:
+    return not isinstance(t, Tensor) or bool(t.isfinite().all())

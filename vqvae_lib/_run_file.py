@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from vqvae_lib._checkpoint import read_checkpoint, write_checkpoint
+from vqvae_lib._checks import describe
 from vqvae_lib._identity import Identity, find_difference
+from vqvae_lib.history import History
 
 __all__ = ["RunFile"]
 
 _KIND = "a checkpoint of `fit`"
-_FORMAT = 2  # in format 1, which has no number, a function was known by its name alone
+_FORMAT = 3
+"""Format 1, which has no number, knew a function by its name alone, 2 a part by what it prints."""
 _PARTS = ("model", "best", "rng")  # of a state, each with tensors by name
 _REMEDY = "pass resume=False to start anew, or another checkpoint"
 
@@ -38,7 +43,10 @@ class RunFile:
             "history": state["history"],
             "trained": state["trained"],
         }
-        write_checkpoint(self.path, _flatten(state), info)
+        tensors = _flatten(state)
+        for name, t in tensors.items():
+            _check_writable(name, t)
+        write_checkpoint(self.path, tensors, info)
 
     def read(self, rates: list[float]) -> dict[str, Any]:
         """Read the state; ValueError if the file is damaged or another run wrote it.
@@ -54,7 +62,10 @@ class RunFile:
                 f"{info.get('format', 1)}, this one reads {_FORMAT}): finish the run with that "
                 f"version; or {_REMEDY}"
             )
-        history = info["history"]
+        state = _unflatten(tensors) | {"trained": info.get("trained")}
+        history: Any = info.get("history")
+        if not _is_whole(state, history, info.get("identity")):
+            raise ValueError(f"{self.path} lacks parts of {_KIND}: {_REMEDY}")
         epochs = len(history["lr"])
         if epochs > len(rates):
             raise ValueError(
@@ -70,19 +81,55 @@ class RunFile:
                 f"{self.path} was written with {name}: {before}, this call has {now}: expected "
                 f"the same; {_REMEDY}"
             )
-        return _unflatten(tensors) | {"history": history, "trained": info["trained"]}
+        return state | {"history": history}
 
 
 def _name_rates(rates: list[float]) -> Identity:
     return {f"lr in epoch {epoch}": rate for epoch, rate in enumerate(rates)}
 
 
+def _check_writable(name: str, t: Any) -> None:
+    """Refuse what the file's format cannot hold."""
+    if not isinstance(t, Tensor):
+        raise TypeError(
+            f"model's {name.removeprefix('model/')} is {describe(t)}, and a checkpoint holds "
+            "tensors alone: expected it in a buffer, or checkpoint=None"
+        )
+    if t.layout != torch.strided or t.is_quantized or t.dtype == torch.complex128:
+        kind = "quantised" if t.is_quantized else f"{t.dtype}, {t.layout}"
+        raise TypeError(
+            f"model's {name.removeprefix('model/')} is {kind}, which a checkpoint cannot hold: "
+            "expected dense real numbers or complex64, or checkpoint=None"
+        )
+
+
+def _is_whole(state: dict[str, Any], history: Any, identity: Any) -> bool:
+    """Whether a file has all that a run writes; its checksum does not say who made it."""
+    if not isinstance(history, dict) or history.keys() != asdict(History()).keys():
+        return False
+    terms = [history["train"], history["valid"]]
+    if not all(isinstance(part, dict) for part in terms) or not isinstance(identity, dict):
+        return False
+    columns = [history["lr"], *(column for part in terms for column in part.values())]
+    numbers = all(
+        isinstance(column, list) and all(isinstance(entry, float) for entry in column)
+        for column in columns
+    )
+    return (
+        numbers
+        and {len(column) for column in columns} == {len(history["lr"])}
+        and isinstance(state["trained"], list)
+        and {"generator", "torch"} <= state["rng"].keys()
+        and state["best"].keys() <= state["model"].keys()
+    )
+
+
 def _flatten(state: dict[str, Any]) -> dict[str, Tensor]:
-    """Give each tensor of a state one name, such as "optimizer/0/exp_avg"."""
+    """Give each tensor of a state one name, such as "optimizer/encoder.weight/exp_avg"."""
     tensors = {f"{part}/{name}": t for part in _PARTS for name, t in state[part].items()}
-    for i, entries in state["optimizer"].items():
+    for weight, entries in state["optimizer"].items():
         # None is where the optimiser keeps no momentum.
-        tensors |= {f"optimizer/{i}/{name}": t for name, t in entries.items() if t is not None}
+        tensors |= {f"optimizer/{weight}/{name}": t for name, t in entries.items() if t is not None}
     return tensors
 
 
@@ -90,10 +137,10 @@ def _unflatten(tensors: dict[str, Tensor]) -> dict[str, Any]:
     """Undo `_flatten`."""
     state: dict[str, Any] = {part: {} for part in (*_PARTS, "optimizer")}
     for path, t in tensors.items():
-        part, name = path.split("/", 1)
+        part, _, name = path.partition("/")
         if part == "optimizer":
-            i, name = name.split("/", 1)
-            state[part].setdefault(int(i), {})[name] = t
-        else:
+            weight, _, name = name.rpartition("/")
+            state[part].setdefault(weight, {})[name] = t
+        elif part in state:
             state[part][name] = t
     return state

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from vqvae_lib._checks import check_same_length, check_tensor
 
-__all__ = ["Samples", "check_samples", "check_weights", "describe_scale"]
+__all__ = ["Samples", "check_samples", "check_weights", "describe_scale", "warn_of_scale"]
 
 Samples = tuple[Tensor, ...]  # (x,), or (x, y) where there are labels
 
-_LARGE = 100.0
-"""What no standardised number reaches: first weights are drawn for numbers of about 1."""
+_LARGE = 10.0
+"""A root mean square that no standardised data have: first weights are made for about 1."""
 
 
 def check_weights(model: nn.Module) -> Tensor:
@@ -24,8 +24,9 @@ def check_weights(model: nn.Module) -> Tensor:
     Raises
     ------
     ValueError
-        If nothing is trained, or the weights are not all of one device and one dtype that
-        training is possible in.
+        If nothing is trained, or the weights are not all of one device and one dtype.
+    TypeError
+        If training is not possible in their dtype.
     """
     # Quantised weights are whole numbers; they are not trained.
     weights = {n: p for n, p in model.named_parameters() if p.is_floating_point() or p.is_complex()}
@@ -36,10 +37,10 @@ def check_weights(model: nn.Module) -> Tensor:
         if p.is_meta:
             raise ValueError(f"model's {name} is on the meta device, which holds no numbers")
         if p.dtype not in (torch.float32, torch.float64):
-            raise ValueError(
-                f"model's {name} is {p.dtype}, in which training rounds its own small steps away: "
-                "expected float32 or float64, as model.float() makes them (torch.autocast "
-                "computes in lower precision with such weights)"
+            raise TypeError(
+                f"model has weights of {p.dtype}, in which training rounds its own small steps "
+                "away: expected float32, as model.float() gives it (in torch.autocast, such a "
+                "model computes in lower precision)"
             )
         if p.dtype != first.dtype or p.device != first.device:
             raise ValueError(
@@ -83,24 +84,25 @@ def check_samples(
 
 def warn_of_scale(x_train: Tensor) -> None:
     """Say so if the data are far from the numbers that networks are made for."""
-    if x_train.abs().max() > _LARGE:
+    if _is_large(x_train):
         warnings.warn(describe_scale(x_train), stacklevel=3)
 
 
 def describe_scale(x_train: Tensor) -> str:
     """Say what the data look like and, if they are out of scale, what to do."""
-    low, high, std = (f(x_train).item() for f in (torch.min, torch.max, _measure_std))
+    low, high = x_train.min().item(), x_train.max().item()
+    std = x_train.double().std(correction=0).item()
     said = f"x_train runs from {low:.4g} to {high:.4g}, with a standard deviation of {std:.4g}"
-    if max(-low, high) <= _LARGE:
+    if not _is_large(x_train):
         return said
     return (
-        f"{said}, and networks begin with weights for numbers of about 1: standardise columns, "
+        f"{said}, and networks begin with weights for numbers around 1: standardise columns, "
         "(x - x.mean(0)) / x.std(0), and divide pixels by their maximum"
     )
 
 
-def _measure_std(x: Tensor) -> Tensor:
-    return x.double().std(correction=0)  # squares of large numbers would leave float32
+def _is_large(x: Tensor) -> bool:
+    return bool(x.double().square().mean().sqrt() > _LARGE)  # float32 has no such squares
 
 
 def _pair_up(part: str, x: Tensor, y: Any) -> Samples:

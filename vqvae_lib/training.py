@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,31 +30,14 @@ from vqvae_lib._evaluating import preserve_modes
 from vqvae_lib._identity import identify_run
 from vqvae_lib._process import is_small
 from vqvae_lib._progress import ProgressBar
-from vqvae_lib._run import OPTIMIZERS, Run, TrainingDiverged, Transform
+from vqvae_lib._run import OPTIMIZERS, Run, TrainingDiverged, TrainingInterrupted, Transform
 from vqvae_lib._run_file import RunFile
-from vqvae_lib._samples import check_samples, warn_of_scale
+from vqvae_lib._samples import Samples, check_samples, check_weights, warn_of_scale
 from vqvae_lib.history import History
 
 __all__ = ["TrainingDiverged", "TrainingInterrupted", "cosine", "fit"]
 
-
-class TrainingInterrupted(KeyboardInterrupt):
-    """Training was stopped by hand; the model is at its last completed epoch, or at its best.
-
-    In a notebook, ``sys.last_value.history`` is at hand after a stop.
-
-    Attributes
-    ----------
-    history : History
-        Of the completed epochs.
-    """
-
-    def __init__(self, history: History) -> None:
-        super().__init__(
-            f"stopped after {history.epochs} completed epochs, whose history is "
-            "sys.last_value.history"
-        )
-        self.history = history
+_MOST_EPOCHS = 10**7  # their learning rates are listed beforehand
 
 
 def fit(
@@ -81,20 +65,21 @@ def fit(
     """Train a model on data held in memory.
 
     Everything random follows from `seed`: on the CPU, with one installation and number of threads,
-    the same call on the same model gives the same bits, also beside other runs in other threads.
-    That holds for randomness drawn from torch, and for parts with a method ``manual_seed``, such as
-    a circuit on a device with shots; functions of the caller's own have to draw from the generator
-    that they are given. On a GPU, torch may add in another order each time. Models so small that a
-    second thread would cost more than it gains are trained in one, whatever torch is set to; their
-    bits don't depend on the number of threads. That setting, torch's global generators and the
-    modes (training or evaluation) of the model's parts are left as they were.
+    the same call on the same model gives the same bits, also beside other runs in other threads,
+    with which it takes turns. That holds for randomness drawn from torch, and for parts with a
+    method ``manual_seed``, such as a circuit on a device with shots; functions of the caller's own
+    have to draw from the generator that they are given. On a GPU, torch may add in another order
+    each time. A model whose step is at most 2**26 multiplications, a few milliseconds, is trained
+    in one thread whatever torch is set to: a second gains little, and costs a lot on a busy
+    machine. Its bits don't depend on the number of threads. That number, torch's global generators
+    and the modes (training or evaluation) of the model's parts are left as they were.
 
-    A model in training mode is trained as it is, a part in evaluation mode included: batch
+    A model in training mode is trained as it is, with parts in evaluation mode that stay so: batch
     normalisation and dropout that are frozen stay frozen. A model that is itself in evaluation mode
     is trained with all its parts in training mode.
 
-    If training ends early for whatever reason, the model has the weights of its last completed
-    epoch.
+    If training ends early, for whatever reason, the model has the weights of its last completed
+    epoch (with `patience`, of its best one), and the exception the attribute ``history``.
 
     Parameters
     ----------
@@ -138,17 +123,17 @@ def fit(
         Called with the epoch, counted from 0, before it begins; `vqvae_lib.vae.KLWarmUp` is one.
         If it is a context manager, training takes place inside it, so that it can put back what it
         changed. It may freeze and thaw parts, set their modes, and add new ones, which are trained
-        from then on. What else it does may depend on the epoch alone, or a resumed run would
-        differ.
+        from then on. What it does may depend on the epoch alone: before a run is resumed, it is
+        called for the completed epochs once more, one after the other.
     transform
         Maps each training batch and a generator to the batch that is trained on, of the same
         shape: ``lambda x, g: binarise(x, generator=g)`` draws black and white anew each time.
     checkpoint
         File that is written before the first epoch and after each. A run that was interrupted goes
         on from it when the same call is made again, and ends with the same bits as if it had never
-        stopped, under the conditions above. The file of another run is refused: settings, data,
-        functions, the printed model, the settings and modes of its parts and its parameters' shapes
-        are compared.
+        stopped, under the conditions above. The file of another run is refused: settings, data and
+        functions are compared, and of the model what it prints, the attributes and modes of its
+        parts, its parameters' shapes, and the code of classes that are the caller's own.
     resume
         Whether to go on from `checkpoint` if it exists. The file's weights then replace the
         model's, whatever these were: a pretrained model of the same architecture loses its own.
@@ -171,13 +156,12 @@ def fit(
         to another run.
     TypeError
         If the data is not a tensor or an array of numbers, `model` is not a module whose ``loss``
-        returns a dict of scalar tensors with the key ``"loss"``, or its state cannot be written.
+        returns a dict of scalar tensors with the key ``"loss"``, its weights are of half
+        precision, or `checkpoint` cannot hold its state.
     TrainingDiverged
-        If the loss or a weight stops being finite: model and checkpoint keep the last good epoch,
-        and the error has the `history`.
+        If the loss or a weight stops being finite.
     TrainingInterrupted
-        If it is stopped by hand (Ctrl-C, or a notebook's stop button). With `patience`, the model
-        then has the weights of its best epoch.
+        If it is stopped by hand (Ctrl-C, or a notebook's stop button); a KeyboardInterrupt.
 
     Warns
     -----
@@ -193,73 +177,52 @@ def fit(
     (3, 3)
     """
     _check_model(model)
-    epochs = check_count("epochs", epochs)
-    batch_size = check_count("batch_size", batch_size)
+    epochs = check_count("epochs", epochs, most=_MOST_EPOCHS)
     lr = check_number("lr", lr, above=0)
-    check_choice("optimizer", optimizer, OPTIMIZERS)
-    weight_decay = check_number("weight_decay", weight_decay, least=0)
-    resume, drop_last = check_flag("resume", resume), check_flag("drop_last", drop_last)
-    seed = check_seed("seed", seed)
-    check_choice("progress", progress, (None, False, True))
-    train, valid = check_samples(model, x_train, y_train, x_valid, y_valid)
-    _check_last_batch(model, train[0], batch_size, drop_last)
-    if patience is not None:
-        patience = check_count("patience", patience)
-        if not valid:
-            raise ValueError(f"patience={patience} without x_valid: expected data to watch")
-    _check_functions(model, schedule, before_epoch, transform)
-    learning_rates = _list_learning_rates(lr, schedule, epochs)
-    small = is_small(model, batch_size)
+    settings: dict[str, Any] = {
+        "seed": check_seed("seed", seed),
+        "batch_size": check_count("batch_size", batch_size),
+        "drop_last": check_flag("drop_last", drop_last),
+        "optimizer": check_choice("optimizer", optimizer, OPTIMIZERS),
+        "weight_decay": check_number("weight_decay", weight_decay, least=0),
+        "transform": _check_function("transform", transform),
+        "before_epoch": _check_function("before_epoch", before_epoch),
+    }
+    patience = None if patience is None else check_count("patience", patience)
+    resume = check_flag("resume", resume)
+    progress = None if progress is None else check_flag("progress", progress)
+    train, valid = check_samples(check_weights(model), x_train, y_train, x_valid, y_valid)
+    _check_sense(model, train, valid, patience, settings)
+    learning_rates = _list_learning_rates(lr, _check_function("schedule", schedule), epochs)
+    small = is_small(model, train[0], settings["batch_size"])
     run_file = None
     if checkpoint is not None:
-        identity = identify_run(
-            model,
-            train,
-            valid,
-            seed=seed,
-            batch_size=batch_size,
-            drop_last=drop_last,
-            optimizer=optimizer,
-            weight_decay=weight_decay,
-            patience=patience,
-            transform=transform,
-            before_epoch=before_epoch,
-            threads=1 if small else torch.get_num_threads(),
-        )
+        threads = 1 if small else torch.get_num_threads()
+        identity = identify_run(model, train, valid, patience=patience, threads=threads, **settings)
         run_file = RunFile(check_path("checkpoint", checkpoint), identity)
-    warn_of_scale(train[0], stacklevel=2)
+    warn_of_scale(train[0])
     context = before_epoch if isinstance(before_epoch, AbstractContextManager) else nullcontext()
 
     with preserve_modes(model), context:
-        if not model.training:
-            model.train()
-        run = Run(model, optimizer, weight_decay, seed)
+        run = Run(model, train, **settings)
         if run_file is not None and resume and run_file.exists():
             run.restore(run_file.read(learning_rates))
         elif run_file is not None:
             run_file.write(run.state())  # what cannot be written is better known before an epoch
 
         bar = ProgressBar(progress, epochs, run.history.epochs)
-        with bar, _interruptible(run, patience):
+        with bar, run.ending_well(best=patience is not None):
             for epoch in range(run.history.epochs, epochs):
                 if patience is not None and run.history.epochs_since_best >= patience:
                     break
-                with run.undo_unless_completed(), run.borrow_process(one_thread=small):
-                    if before_epoch is not None:
-                        before_epoch(epoch)
-                        run.adopt_parameters()
-                    train_terms = run.train_epoch(
-                        train, batch_size, learning_rates[epoch], transform, drop_last=drop_last
-                    )
-                    valid_terms = run.evaluate(valid, batch_size) if valid else {}
-                    run.record(train_terms, valid_terms, learning_rates[epoch], train)
+                with run.borrow_process(one_thread=small):
+                    run.begin_epoch(epoch)
+                    train_terms = run.train_epoch(learning_rates[epoch])
+                    valid_terms = run.evaluate(valid) if valid else {}
+                run.complete_epoch(train_terms, valid_terms, learning_rates[epoch])
                 if run_file is not None:
                     run_file.write(run.state())
                 bar.advance(train_terms, valid_terms)
-
-        if patience is not None:
-            run.keep_best()
-    run.optimizer.zero_grad()  # the gradients' memory is of no more use
     return run.history
 
 
@@ -291,60 +254,37 @@ def _check_model(model: nn.Module) -> None:
             f"model is {describe(model)} without a method `loss`: expected a torch.nn.Module with "
             'loss(x, generator=g) -> {"loss": scalar tensor, ...}'
         )
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ValueError("model has no parameter to train: expected one with requires_grad=True")
 
 
-def _check_functions(
-    model: nn.Module,
-    schedule: Callable[[int], float] | None,
-    before_epoch: Callable[[int], None] | None,
-    transform: Transform | None,
-) -> None:
+def _check_function(name: str, function: Any) -> Any:
+    """Return None or something that can be called."""
+    if function is None:
+        return None
     expected = "a function, or an object that can be called"
-    functions = {"schedule": schedule, "before_epoch": before_epoch, "transform": transform}
-    for name, function in functions.items():
-        if function is not None:
-            check_instance(name, function, Callable, expected)  # type: ignore[arg-type]
-    if getattr(before_epoch, "model", model) is not model:
-        raise ValueError(
-            "before_epoch was made for another model than the one that is trained (a copy or a "
-            "twin is another one): make it anew, such as KLWarmUp(model, ...)"
-        )
+    return check_instance(name, function, Callable, expected)  # type: ignore[arg-type]
 
 
-def _check_last_batch(model: nn.Module, x: Tensor, batch_size: int, drop_last: bool) -> None:
-    """Refuse batches that cannot be trained on while nothing has been lost yet."""
-    N = len(x)
-    if drop_last and batch_size > N:
+def _check_sense(
+    model: nn.Module,
+    train: Samples,
+    valid: Samples,
+    patience: int | None,
+    settings: dict[str, Any],
+) -> None:
+    """Refuse arguments that are right by themselves and don't fit together."""
+    if patience is not None and not valid:
+        raise ValueError(f"patience={patience} without x_valid: expected data to watch")
+    N, batch_size = len(train[0]), settings["batch_size"]
+    if settings["drop_last"] and batch_size > N:
         raise ValueError(
             f"drop_last=True with batch_size={batch_size} and {N} samples, which leaves none: "
             f"expected a batch_size of at most {N}"
         )
-    rest = 0 if drop_last else N % batch_size
-    if x.ndim == 2 and 1 in (rest, batch_size) and _normalises_batches(model):
+    if getattr(settings["before_epoch"], "model", model) is not model:
         raise ValueError(
-            f"batch_size={batch_size} leaves one of {N} samples alone in a batch, and batch "
-            "normalisation compares two or more: expected drop_last=True, or another batch_size"
+            "before_epoch was made for another model than the one that is trained (a copy or a "
+            "twin is another one): make it anew, such as KLWarmUp(model, ...)"
         )
-
-
-def _normalises_batches(model: nn.Module) -> bool:
-    return any(
-        isinstance(part, nn.BatchNorm1d) and (part.training or not model.training)
-        for part in model.modules()
-    )
-
-
-@contextmanager
-def _interruptible(run: Run, patience: int | None) -> Iterator[None]:
-    """Turn a stop by hand into an error that keeps what was reached."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if patience is not None:
-            run.keep_best()
-        raise TrainingInterrupted(run.history) from None
 
 
 def _list_learning_rates(
@@ -353,6 +293,10 @@ def _list_learning_rates(
     """Learning rate of each epoch."""
     if schedule is None:
         return [lr] * epochs
+    factors = (
+        check_number(f"schedule({epoch})", schedule(epoch), least=0) for epoch in range(epochs)
+    )
     return [
-        lr * check_number(f"schedule({epoch})", schedule(epoch), least=0) for epoch in range(epochs)
+        check_number(f"lr times schedule({epoch})", lr * factor)
+        for epoch, factor in enumerate(factors)
     ]
