@@ -89,7 +89,7 @@ def attack(function: Callable[..., Any], call: Call) -> list[Outcome]:
     call
         A valid call of it.
     """
-    with _bounded_memory():
+    with _bounded_memory(), _bounded_time():
         try:
             _run(function, call, {})
         except Exception as error:
@@ -196,23 +196,19 @@ def _offer(
 
 def _run(function: Callable[..., Any], call: Call, changed: dict[str, Any]) -> Any:
     """Make the call, with some arguments changed; the result of a generator is what it yields."""
-    signal.signal(signal.SIGPROF, _stop)
     with call.within():
         arguments = {**_make(call), **changed}
         bound = getattr(call.on(), function.__name__) if call.on else function
         positional, named = _ordered(bound, arguments)
-        torch.manual_seed(0)
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
-        try:
-            result = bound(*positional, **named)
-            return list(result) if inspect.isgenerator(result) else result
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
+        torch.default_generator.manual_seed(0)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)  # anew for each call
+        result = bound(*positional, **named)
+        return list(result) if inspect.isgenerator(result) else result
 
 
 def _make(call: Call) -> dict[str, Any]:
     """Make the valid arguments, the same ones each time."""
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # that of the CPU alone, which is much faster
     return call.make()
 
 
@@ -232,8 +228,19 @@ def _ordered(
     return positional, named
 
 
-def _stop(signal_number: int, frame: Any) -> None:
-    raise TooLongError
+@contextmanager
+def _bounded_time() -> Iterator[None]:
+    """Let the timer that each call sets raise an error, and stop it after the last."""
+
+    def stop(signal_number: int, frame: Any) -> None:
+        raise TooLongError
+
+    before = signal.signal(signal.SIGPROF, stop)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 @contextmanager
