@@ -1,6 +1,7 @@
 """The vocabulary of checks: what is converted, what is refused, and the sentence that says so."""
 
 import fractions
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,12 @@ NO_NUMBERS = {k: v for k, v in bad_values("number", 0.5).items() if k not in ("z
 def test_no_numbers(value):
     with pytest.raises(ValueError, match=r"^lr=(.|\n)*: expected a finite number at least 0$"):
         check_number("lr", value, least=0)
+
+
+def test_one_number_with_an_axis_is_no_number():
+    for value in (torch.tensor([3]), np.array([3]), [3]):
+        with pytest.raises(ValueError, match=r"K=.*: expected a whole number"):
+            check_count("K", value)
 
 
 def test_counts_are_bounded_where_no_bound_is_named():
@@ -187,6 +194,10 @@ def test_sequences():
 
 
 X = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # torch calls both a prototype
+    NESTED = torch.nested.nested_tensor([X, X])
+    QUANTISED = torch.quantize_per_tensor(X, 0.1, 0, torch.qint8)
 
 
 @pytest.mark.parametrize(
@@ -244,9 +255,9 @@ def test_what_fits_is_handed_back_as_it_is():
         (X, {"dtype": torch.bool}, TypeError, "x has dtype torch.float32: expected torch.bool"),
         (X > 0, {"dtype": LABELS}, TypeError, "x has dtype torch.bool"),
         (X.to_sparse(), {}, TypeError, r"x is sparse or nested: .* \(x.to_dense\(\)\)"),
-        (torch.nested.nested_tensor([X, X]), {}, TypeError, "x is sparse or nested"),
+        (NESTED, {}, TypeError, "x is sparse or nested"),
         (
-            torch.quantize_per_tensor(X, 0.1, 0, torch.qint8),
+            QUANTISED,
             {},
             TypeError,
             r"x is quantised: .* x.dequantize\(\)",
@@ -264,6 +275,8 @@ def test_what_fits_is_handed_back_as_it_is():
         (X, {"shape": ("B",)}, ValueError, r"x has shape \(3, 4\): expected \(B,\)"),
         (X, {"shape": (..., 5)}, ValueError, r"expected \(\.\.\., 5\)"),
         (X, {"shape": (2, ...)}, ValueError, r"expected \(2, \.\.\.\)"),
+        (X[:, :0], {"shape": ("N", "D")}, ValueError, r"x has shape \(3, 0\): expected \(N, D\)"),
+        (X[:, :0], {"shape": (..., "d")}, ValueError, r"x has shape \(3, 0\)"),
         (X, {"least": 4}, ValueError, r"x has shape \(3, 4\): expected at least 4 rows"),
         (torch.tensor(1.0), {"least": 1}, ValueError, r"x has shape \(\): .* at least 1 rows"),
         (X / 0, {"finite": True}, ValueError, r"x\[0, 0\] is -?inf \(and 11 more\): .* finite"),
@@ -278,6 +291,11 @@ def test_what_is_no_such_tensor(value, options, error, message):
 @pytest.mark.parametrize("shape", [("B", 4), (3, "D"), (..., 4), (3, ...), (...,), ("A", "B", ...)])
 def test_shapes_that_fit(shape):
     assert check_tensor("x", X, shape) is X
+
+
+def test_rows_may_be_none_but_dimensions_not():
+    assert check_tensor("x", X[:0], ("N", "D")).shape == (0, 4)
+    assert check_tensor("x", X[:, :0], ("N", "K")).shape == (3, 0)
 
 
 def test_same_shapes_and_lengths():

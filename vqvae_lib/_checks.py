@@ -60,6 +60,8 @@ WHOLE = (
 )
 LABELS = (torch.int64,)
 
+_DIMENSIONS = frozenset("Dd")
+
 MOST = 2**31 - 1
 """The largest count that is believed. Far more than any machine could hold, it is an accident."""
 
@@ -179,8 +181,9 @@ def check_tensor(
     name, value
         The argument.
     shape
-        Sizes by number, or by letter where any will do: ``("B", 64)``. An ellipsis at the
-        beginning or the end stands for any further axes, none included.
+        Sizes by number, or by letter where any will do: ``("B", 64)``. D and d, the dimensions of
+        data and codes, are at least 1. An ellipsis at the beginning or the end stands for any
+        further axes, none included.
     dtype
         The dtypes that are accepted; None for any.
     least
@@ -340,7 +343,8 @@ def _fits(found: tuple[int, ...], shape: Shape) -> bool:
     elif shape and shape[-1] is ...:
         found, shape = found[: len(shape) - 1], shape[:-1]
     return len(found) == len(shape) and all(
-        isinstance(size, str) or size == n for n, size in zip(found, shape, strict=True)
+        n >= (size in _DIMENSIONS) if isinstance(size, str) else n == size
+        for n, size in zip(found, shape, strict=True)
     )
 
 
