@@ -83,6 +83,10 @@ def test_over_the_folds_each_group_tests_once_and_validates_once(n_folds):
             "all groups validate or test: expected at least one that trains",
         ),
         (
+            lambda: GroupFold(2, n_folds=4).group_split([0, 1, 3, 4]),
+            "groups 0, 1, 3, 4 leave fold 2 or 3 of 4 empty: expected fewer folds",
+        ),
+        (
             lambda: GroupFold(0).parts(torch.where(GROUPS == 3, NO_GROUP, GROUPS), LABELS),
             "record no groups for some rows: expected RandomSplit",
         ),
