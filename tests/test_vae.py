@@ -498,7 +498,7 @@ def with_encoder(result):
         (
             lambda: small().encode(draws(6)),
             ValueError,
-            r"x has shape \(6,\): expected \(B, D\)",
+            r"x has shape \(6,\): expected \(B, 6\)",
         ),
         (
             lambda: small().encode(draws(3, 6), torch.zeros(3, dtype=torch.int64)),
@@ -550,7 +550,7 @@ def with_encoder(result):
         (
             lambda: small().loss(draws(6), posterior=small().encode(draws(6, 6))),
             ValueError,
-            r"x has shape \(6,\): expected \(B, D\)",
+            r"x has shape \(6,\): expected \(B, 6\)",
         ),
         (
             lambda: small().loss(draws(3, 6) > 0, posterior=small().encode(draws(3, 6))),

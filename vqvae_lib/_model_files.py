@@ -133,6 +133,9 @@ class SavedModel(nn.Module):
             If it is damaged, holds something else, or is of a version that this one cannot read;
             the message says which.
         """
+        from vqvae_lib.quantum import Backend, QuantumLayer
+
+        check_instance("backend", backend, (str, Backend), "the name of a backend, or one")
         file = read_model(path, cls)
         try:
             model = build_without_numbers(file.description)
@@ -141,8 +144,6 @@ class SavedModel(nn.Module):
             raise ValueError(
                 f"{path}, made with {file.versions}, does not fit: {_say(error)}"
             ) from error
-        from vqvae_lib.quantum import QuantumLayer
-
         for layer in [part for part in model.modules() if isinstance(part, QuantumLayer)]:
             layer.backend = layer.to_backend(backend).backend
         return model.eval()

@@ -59,7 +59,7 @@ def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
     >>> squared_error(x, x + 2)  # 3 dimensions, each off by 2: 3 * 2**2
     tensor(12.)
     """
-    x = check_tensor("x", x, ("B", "D"))
+    x = check_tensor("x", x, ("B", "D"), least=1)
     x_hat = check_tensor("x_hat", x_hat, ("B", "D"), like=x)
     check_same_shape("x_hat", x_hat, "x", x)
     squares = (x - x_hat).square()  # (B, D)
@@ -106,11 +106,14 @@ class Autoencoder(SavedModel):
 
     def decode(self, z: Tensor) -> Tensor:
         """Decode codes into reconstructions: ``(B, d) -> (B, D)``."""
-        z = check_tensor("z", z, ("B", "d"), like=find_weight(self), finite=True)
+        width = getattr(self.decoder, "input_width", None)
+        shape = ("B", "d" if width is None else width)
+        z = check_tensor("z", z, shape, like=find_weight(self), finite=True)
         return self.decoder(z)
 
-    def _check_data(self, x: Tensor) -> Tensor:
-        return check_tensor("x", x, ("B", "D"), like=find_weight(self), finite=True)
+    def _check_data(self, x: Tensor, *, least: int = 0) -> Tensor:
+        shape = ("B", "D" if self.data_width is None else self.data_width)
+        return check_tensor("x", x, shape, like=find_weight(self), finite=True, least=least)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct: ``(B, D) -> (B, d) -> (B, D)``."""
@@ -132,7 +135,9 @@ class Autoencoder(SavedModel):
         dict
             ``"loss"``: `squared_error` of the reconstruction, a scalar.
         """
-        x = self._check_data(x)
+        if generator is not None:
+            check_generator("generator", generator)
+        x = self._check_data(x, least=1)
         return {"loss": squared_error(x, self(x))}
 
 
@@ -227,7 +232,7 @@ class DenoisingAutoencoder(Autoencoder):
         dict
             ``"loss"``: `squared_error` against the clean data, a scalar.
         """
-        x = self._check_data(x)
+        x = self._check_data(x, least=1)
         return {"loss": squared_error(x, self(self.corrupt(x, generator=generator)))}
 
     def score(self, x: Tensor) -> Tensor:
@@ -272,6 +277,7 @@ def mlp_autoencoder(
     Autoencoder
         D -> hidden -> d -> hidden -> D.
     """
+    D, hidden, d = check_count("D", D), check_count("hidden", hidden), check_count("d", d)
     return Autoencoder(
         mlp([D, hidden, d], activation=activation),
         mlp([d, hidden, D], activation=activation),

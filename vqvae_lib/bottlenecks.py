@@ -178,7 +178,8 @@ class Scaled(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, d) -> (B, m)."""
         z = check_tensor("z", z, (..., "d"), like=self.scale)
-        return self.scale * self.layer(z)
+        features = self.layer(z)
+        return self.scale * check_tensor("layer's output", features, (..., len(self.scale)))
 
 
 class Patched(nn.Module):
@@ -360,7 +361,7 @@ class Fourier(nn.Module):
         elif self.circuit.angles_per_qubit == 1:
             factors = torch.stack([one, t.cos(), t.sin()], 2)  # (B, n, 3)
         else:
-            t, u = t.reshape(len(z), -1, 2).unbind(2)  # (B, n) each
+            t, u = t.reshape(len(z), self.circuit.n_qubits, 2).unbind(2)  # (B, n) each
             pole, side = (t.sin(), t.cos())
             if self.circuit.initial == "zero":
                 pole, side = side, pole

@@ -122,4 +122,4 @@ class Numbers(Condition):
         """Numbers as they are: ``(B, dim) -> (B, dim)``."""
         if y is None:
             raise ValueError(f"y is missing: {self} needs {self.dim} numbers per sample")
-        return check_tensor("y", y, (like.shape[-2], self.dim), like=like)
+        return check_tensor("y", y, (like.shape[-2], self.dim), like=like, finite=True)

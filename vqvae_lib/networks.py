@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from vqvae_lib._checks import check_choice, check_count, check_tensor, describe
 
-__all__ = ["ConvDecoder", "ConvEncoder", "check_image_shape", "find_weight", "mlp"]
+__all__ = ["ConvDecoder", "ConvEncoder", "mlp"]
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
@@ -268,6 +268,11 @@ class ConvDecoder(nn.Module):
             "out_channels": self.out_channels,
         }
 
+    @property
+    def input_width(self) -> int:
+        """Width of the codes that it takes."""
+        return self.d
+
     def forward(self, z: Tensor) -> Tensor:
         """Decode: ``(B, d) -> (B, H * W * out_channels)``."""
         return self.layers(check_tensor("z", z, ("B", self.d), like=find_weight(self)))
@@ -281,8 +286,13 @@ def find_weight(module: nn.Module) -> Tensor | None:
     return next((p for p in module.parameters() if p.is_floating_point()), None)
 
 
+def check_activation(argument: str, name: str) -> str:
+    """Return the name of a nonlinearity; ValueError for any other."""
+    return check_choice(argument, name, _ACTIVATIONS)
+
+
 def _make_activation(argument: str, name: str) -> nn.Module:
-    return _ACTIVATIONS[check_choice(argument, name, _ACTIVATIONS)]()
+    return _ACTIVATIONS[check_activation(argument, name)]()
 
 
 def _halve(image_shape: tuple[int, int]) -> tuple[int, int]:

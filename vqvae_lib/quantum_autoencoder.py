@@ -20,11 +20,14 @@ are kept, the last n - k are the trash.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vqvae_lib._checks import check_count, check_generator, check_tensor, raise_if_any
+from vqvae_lib._model_files import SavedModel
 from vqvae_lib.quantum.circuit import Circuit, Entangle, Entangler, Gate, Operation, Rotate
 from vqvae_lib.quantum.pennylane_backend import draw_operations
 from vqvae_lib.quantum.statevector import entangle, rot
@@ -65,7 +68,7 @@ def amplitude_states(x: Tensor) -> Tensor:
     >>> amplitude_states(torch.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    _count_qubits("x", x)
+    x = _check_rows("x", x)
     length = x.norm(dim=1)  # (B,)
     wrong = ~length.isfinite() | (length == 0)
     raise_if_any("length of x", length, wrong, "rows of finite length above 0")
@@ -74,7 +77,7 @@ def amplitude_states(x: Tensor) -> Tensor:
 
 def density_matrix(states: Tensor) -> Tensor:
     """Mean state ρ of a family: (B, 2**n) to (2**n, 2**n), Hermitian, of trace 1."""
-    _count_qubits("states", states)
+    states = _check_rows("states", states)
     _check_unit_length(states)
     return states.T @ states.conj() / len(states)
 
@@ -95,7 +98,7 @@ def compression_bound(states: Tensor, n_kept: int) -> float:
         If the states or `n_kept` do not fit.
     """
     rho = density_matrix(states)
-    n_kept = check_count("n_kept", n_kept, least=0, most=_count_qubits("states", states))
+    n_kept = check_count("n_kept", n_kept, least=0, most=_count_qubits(rho))
     largest = torch.linalg.eigvalsh(rho).flip(0)[: 2**n_kept]
     return min(float(largest.sum()), 1.0)  # not above 1 by rounding
 
@@ -112,7 +115,7 @@ def best_unitary(states: Tensor, n_kept: int) -> Tensor:
         As for `compression_bound`.
     """
     rho = density_matrix(states)
-    n = _count_qubits("states", states)
+    n = _count_qubits(rho)
     n_kept = check_count("n_kept", n_kept, least=0, most=n)
     vectors = torch.linalg.eigh(rho).eigenvectors.flip(1)  # (2**n, 2**n), one per column
     rows = torch.arange(2**n)
@@ -123,7 +126,7 @@ def best_unitary(states: Tensor, n_kept: int) -> Tensor:
     return unitary
 
 
-class QuantumAutoencoder(nn.Module):
+class QuantumAutoencoder(SavedModel):
     """A trainable unitary that compresses states of n qubits into k.
 
     Its circuit is `layers` times (a Rot on every qubit, an entangling layer), and a last Rot on
@@ -185,6 +188,11 @@ class QuantumAutoencoder(nn.Module):
         shape = (layers + 1, n_qubits, 3)
         self.weights = nn.Parameter(0.1 * torch.randn(shape, generator=generator))
 
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build this model again, for its file."""
+        names = ("n_qubits", "n_kept", "layers", "entangler", "gate")
+        return {name: getattr(self, name) for name in names}
+
     def unitary(self) -> Tensor:
         """Matrix U of the circuit, (2**n, 2**n), complex."""
         turns = rot(self.weights)  # (layers + 1, n, 2, 2)
@@ -236,8 +244,14 @@ class QuantumAutoencoder(nn.Module):
         generator
             Accepted for `fit`; nothing is drawn.
         """
-        if x.ndim == 3 and x.shape[2] == 2:
-            x = torch.view_as_complex(x.contiguous())
+        if generator is not None:
+            check_generator("generator", generator)
+        n = 2**self.n_qubits
+        if isinstance(x, Tensor | np.ndarray) and tuple(x.shape[1:]) == (n, 2):
+            pairs = check_tensor("x", x, ("B", n, 2), like=self.weights, least=1)
+            x = torch.view_as_complex(pairs.contiguous())
+        x = check_tensor("x", x, ("B", n), dtype=_AMPLITUDES, least=1)
+        _check_unit_length(x, "x")
         return {"loss": 1 - self.trash_probability(x).mean()}
 
     def draw(self) -> str:
@@ -261,26 +275,32 @@ class QuantumAutoencoder(nn.Module):
 
     def _complex(self, states: Tensor) -> Tensor:
         """Check states and bring them to the precision of the weights."""
-        check_tensor("states", states, ("B", 2**self.n_qubits), dtype=_AMPLITUDES)
+        shape = ("B", 2**self.n_qubits)
+        states = check_tensor("states", states, shape, dtype=_AMPLITUDES, least=1)
         _check_unit_length(states)
         return states.to(self.weights.dtype.to_complex())
 
 
-def _count_qubits(name: str, x: Tensor) -> int:
+def _count_qubits(x: Tensor) -> int:
     """Count the qubits of rows (B, 2**n)."""
-    check_tensor(name, x, ("B", "2**n"), dtype=_AMPLITUDES)
-    n = x.shape[1].bit_length() - 1
+    return x.shape[1].bit_length() - 1
+
+
+def _check_rows(name: str, x: Tensor) -> Tensor:
+    """Return rows (B, 2**n), of at least one qubit."""
+    x = check_tensor(name, x, ("B", "2**n"), dtype=_AMPLITUDES, least=1)
+    n = _count_qubits(x)
     if n < 1 or x.shape[1] != 2**n:
         raise ValueError(
             f"{name} has shape {tuple(x.shape)}, and {x.shape[1]} is not a power of two above 1: "
             "expected (B, 2**n); add columns of zeros up to the next one"
         )
-    return n
+    return x
 
 
-def _check_unit_length(states: Tensor) -> None:
+def _check_unit_length(states: Tensor, name: str = "states") -> None:
     squares = states.detach().abs().square().sum(1)  # (B,)
     wrong = ~((squares - 1).abs() < 1e-3)  # nan included
     raise_if_any(
-        "squared length of states", squares, wrong, "1; `amplitude_states` normalises them"
+        f"squared length of {name}", squares, wrong, "1; `amplitude_states` normalises them"
     )

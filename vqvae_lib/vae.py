@@ -34,7 +34,7 @@ from vqvae_lib.bounds import (
 )
 from vqvae_lib.conditions import Condition, NoCondition
 from vqvae_lib.likelihoods import Likelihood
-from vqvae_lib.networks import find_weight, mlp
+from vqvae_lib.networks import check_activation, find_weight, mlp
 
 __all__ = ["VAE", "GaussianEncoder", "KLWarmUp", "Posterior", "mlp_vae", "reparameterise"]
 
@@ -82,8 +82,10 @@ def reparameterise(
         Shape (B, d), or (K, B, d).
     """
     mu = check_tensor("mu", mu, ("B", "d"))
-    log_var = check_tensor("log_var", log_var, tuple(mu.shape), like=mu)
+    log_var = check_tensor("log_var", log_var, ("B", "d"), like=mu)
+    check_same_shape("mu", mu, "log_var", log_var)
     shape = mu.shape if K is None else (check_count("K", K), *mu.shape)
+    generator = _check_source(generator)
     eps = torch.randn(shape, generator=generator, dtype=mu.dtype, device=mu.device)
     return mu + (0.5 * log_var).exp() * eps
 
@@ -238,6 +240,10 @@ class VAE(SavedModel):
         width = getattr(self.encoder, "input_width", None)
         return None if width is None else width - self.condition.width
 
+    @property
+    def _data_shape(self) -> tuple[str, int | str]:
+        return ("B", "D" if self.data_width is None else self.data_width)
+
     def settings(self) -> dict[str, Any]:
         """Return the arguments that build this model again, for its file."""
         return {
@@ -265,8 +271,8 @@ class VAE(SavedModel):
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """Approximate posterior q(z|x): ``(B, D) -> two times (B, d)``."""
-        x = check_tensor("x", x, ("B", "D"), like=find_weight(self), finite=True)
-        return self._encode(x, y)
+        x = check_tensor("x", x, self._data_shape, like=find_weight(self), finite=True)
+        return self._encode(x, _check_rows(y, "x", x))
 
     def _encode(self, x: Tensor, y: Tensor | None) -> Posterior:
         """Encode rows that were checked."""
@@ -291,7 +297,7 @@ class VAE(SavedModel):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Parameters of p(x|z): ``(..., B, d) -> (..., B, D * params_per_dimension)``."""
         z = check_tensor("z", z, (..., "B", self.d), like=find_weight(self), finite=True)
-        return self._decode(z, y)
+        return self._decode(z, _check_rows(y, "z", z.movedim(-2, 0)))
 
     def _decode(self, z: Tensor, y: Tensor | None) -> Tensor:
         """Decode codes of our own, whose nan, in a training that diverges, the loss must show."""
@@ -393,8 +399,9 @@ class VAE(SavedModel):
             Means of p(x|z), shape (steps, B, D).
         """
         weight = find_weight(self)
-        x_from = check_tensor("x_from", x_from, ("B", "D"), like=weight)
-        x_to = check_tensor("x_to", x_to, ("B", "D"), like=weight)
+        x_from = check_tensor("x_from", x_from, self._data_shape, like=weight, finite=True)
+        x_to = check_tensor("x_to", x_to, self._data_shape, like=weight, finite=True)
+        y = _check_rows(y, "x_from", x_from)
         check_same_shape("x_from", x_from, "x_to", x_to)
         steps = check_count("steps", steps, least=2)
         start, end = self.encode(x_from, y).mu, self.encode(x_to, y).mu  # (B, d) each
@@ -440,7 +447,8 @@ class VAE(SavedModel):
             If x is not of shape (B, D), holds a value that the likelihood cannot produce, or does
             not fit y, `posterior` or a part of the model.
         """
-        x = self._check_data(x)
+        x = self._check_data(x, least=1)
+        y = _check_rows(y, "x", x)
         if posterior is None:
             posterior = self._encode(x, y)
         else:
@@ -492,10 +500,8 @@ class VAE(SavedModel):
         """
         K = check_count("K", K)
         x = self._check_data(x)
-        if y is not None:
-            y = check_tensor("y", y, ("B", ...), dtype=None)
-            check_same_length("y", y, "x", x)
-        codes = max(1, _CHUNK // (x.shape[1] * self.likelihood.params_per_dimension))
+        y = _check_rows(y, "x", x)
+        codes = max(1, _CHUNK // max(1, x.shape[1] * self.likelihood.params_per_dimension))
         draws = min(K, codes)  # per sample at a time
         bounds = []
         for rows in torch.arange(len(x), device=x.device).split(max(1, codes // draws)):
@@ -509,12 +515,12 @@ class VAE(SavedModel):
             bounds.append(importance_bound(torch.cat(log_weights)))  # (K, b) -> (b,)
         return torch.cat(bounds)  # (B,)
 
-    def _check_data(self, x: Tensor) -> Tensor:
+    def _check_data(self, x: Tensor, *, least: int = 0) -> Tensor:
         """Return x as bounds take it, in float32 or better; an error for what it cannot be."""
         like = find_weight(self)
         if like is not None and like.dtype in _HALF:
             like = like.new_empty(0, dtype=torch.float32)
-        x = check_tensor("x", x, ("B", "D"), like=like)
+        x = check_tensor("x", x, self._data_shape, like=like, least=least)
         self.likelihood.check_data(x)
         return x
 
@@ -542,6 +548,14 @@ def check_parts(likelihood: object, condition: object) -> None:
     check_instance(
         "condition", condition, Condition, "one of vqvae_lib.conditions, such as Labels(10)"
     )
+
+
+def _check_rows(y: Tensor | None, name: str, rows: Tensor) -> Tensor | None:
+    """Return conditions as a tensor; an error if they are not as many as the rows of another."""
+    if y is not None:
+        y = check_tensor("y", y, ("B", ...), dtype=None)
+        check_same_length("y", y, name, rows)
+    return y
 
 
 def _check_source(generator: torch.Generator | None) -> torch.Generator | None:
@@ -639,6 +653,7 @@ def mlp_vae(
     D, d = check_count("D", D), check_count("d", d)
     check_parts(likelihood, condition)
     hidden = check_count("hidden", hidden)
+    check_activation("activation", activation)
     trunk = mlp([D + condition.width, hidden], output_activation=activation)
     encoder = GaussianEncoder(trunk, hidden, d)
     widths = [d + condition.width, hidden, D * likelihood.params_per_dimension]

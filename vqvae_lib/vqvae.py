@@ -19,7 +19,7 @@ from vqvae_lib._checks import check_count, check_flag
 from vqvae_lib.bottlenecks import Kind, Patched, Scaled, make_bottleneck
 from vqvae_lib.conditions import Condition, NoCondition
 from vqvae_lib.likelihoods import Gaussian, Likelihood
-from vqvae_lib.networks import ConvDecoder, ConvEncoder, check_image_shape, mlp
+from vqvae_lib.networks import ConvDecoder, ConvEncoder, check_activation, check_image_shape, mlp
 from vqvae_lib.quantum import Circuit, PennyLane, QuantumLayer
 from vqvae_lib.quantum.layer import Init
 from vqvae_lib.quantum.parts import QuantumDecoder, QuantumEncoder, QuantumSpace
@@ -113,6 +113,7 @@ class VQVAE(VAE):
                 )
         likelihood = Gaussian() if likelihood is None else likelihood
         check_parts(likelihood, condition)
+        check_activation("activation", activation)
         scale_features = check_flag("scale_features", scale_features)
         patches = None if patches is None else check_count("patches", patches)
         plan = Circuit.for_latent(latent_dim, n_qubits, **circuit)
