@@ -182,9 +182,18 @@ def test_a_difference_reads_as_a_sentence_prints_it():
 
 
 @pytest.mark.parametrize("function", [t_interval, t_test, sign_flip_test, detectable_difference])
-@pytest.mark.parametrize("values", [[], [1.0], [1.0, math.nan], [[1.0, 2.0]]])
-def test_what_is_not_a_number_for_each_of_several_units_is_refused(function, values):
-    with pytest.raises(ValueError, match="expected two or more finite numbers, one per unit"):
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([], "values.*: expected two or more numbers, one per unit"),
+        ([1.0], "values.*: expected two or more numbers, one per unit"),
+        ([1.0, math.nan], r"values\[1\]=nan: expected a finite number"),
+        ([[1.0], [2.0]], r"values\[0\]=\[1.0\]: expected a finite number"),
+        (np.ones((2, 2)), r"values has shape \(2, 2\): expected \(J,\)"),
+    ],
+)
+def test_what_is_not_a_number_for_each_of_several_units_is_refused(function, values, message):
+    with pytest.raises(ValueError, match=message):
         function(values)
 
 

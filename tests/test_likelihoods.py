@@ -74,7 +74,7 @@ def test_certain_pixels_stay_finite_and_right_in_float32(p):
 
 
 def test_probabilities_of_all_counts_sum_to_one():
-    p, params = vq.Binomial(16), torch.tensor([[0.7]], dtype=torch.float64)
+    p, params = vq.Binomial(16), torch.full((17, 1), 0.7, dtype=torch.float64)
     counts = torch.arange(17, dtype=torch.float64)[:, None] / 16
     assert p.log_prob(counts, params).exp().sum().item() == pytest.approx(1, abs=1e-12)
 

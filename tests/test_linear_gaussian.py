@@ -297,7 +297,6 @@ X, ONE = torch.rand(9, 4, generator=generator()), torch.ones(4)
         (lambda: PCA.fit(X, 5), "k=5: expected a whole number from 1 to 4"),
         (lambda: PCA.fit(X * math.nan, 1), r"x\[0, 0\] is nan .*: expected finite numbers"),
         (lambda: PCA.fit(X, 1).encode(X[:, :1]), r"x has shape \(9, 1\): expected \(B, 4\)"),
-        (lambda: PCA.fit(X, 1).encode(X.double()), "x is torch.float64 .*: expected torch.float32"),
         (lambda: PCA.fit(X, 1).mse(X[:, :3]), r"x has shape \(9, 3\): expected \(B, 4\)"),
         (lambda: ProbabilisticPCA.fit(X, 4), "d=4: expected a whole number from 1 to 3"),
         (lambda: ProbabilisticPCA.fit(X, 0), "d=0: expected a whole number from 1 to 3"),
@@ -368,5 +367,5 @@ def test_other_kinds_are_named():
         full.inpaint(X, ONE)
     with pytest.raises(TypeError, match=r"generator is a int: expected a torch\.Generator"):
         full.sample(1, generator=0)
-    with pytest.raises(TypeError, match="x is a ndarray"):
-        PCA.fit(X.numpy(), 1)
+    with pytest.raises(TypeError, match="x is a list"):
+        PCA.fit(X.tolist(), 1)

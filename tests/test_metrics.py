@@ -344,7 +344,7 @@ class Parrot:
     ("call", "message"),
     [
         # Codes
-        (lambda: knn_accuracy(X, Y, X[:, :2], Y), r"z_test has shape \(4, 2\): expected \(N, 3\)"),
+        (lambda: knn_accuracy(X, Y, X[:, :2], Y), r"z_test has shape \(4, 2\): .* \(N_test, 3\)"),
         (lambda: knn_accuracy(X, Y[:3], X, Y), r"z_train has shape \(4, 3\) and y_train \(3,\)"),
         (lambda: knn_accuracy(X, Y, X, Y), "neighbours=5: expected a whole number from 1 to 4"),
         (lambda: knn_accuracy(X, Y, X[:0], Y[:0]), r"z_test has .* expected at least 1 rows"),
@@ -400,12 +400,12 @@ def test_values_that_do_not_fit_are_named(call, message):
         ),
         (lambda: linear_probe_accuracy(X, X[:, 0], X, Y), "y_train has dtype torch.float32"),
         (
-            lambda: knn_accuracy(X.numpy(), Y, X, Y),
-            "z_train is a ndarray: expected a torch.Tensor",
+            lambda: knn_accuracy(X.tolist(), Y, X, Y),
+            "z_train is a list: expected a torch.Tensor",
         ),
-        (lambda: active_units(Scaled(1.0), X.numpy()), "x is a ndarray: expected a torch.Tensor"),
+        (lambda: active_units(Scaled(1.0), X.tolist()), "x is a list: expected a torch.Tensor"),
         (lambda: nll(Parrot(X[:, 0]), X, K=1, generator=0), "generator is a int: expected a torch"),
-        (lambda: mmd2(X, X.numpy(), bandwidth=1), "y is a ndarray: expected a torch.Tensor"),
+        (lambda: mmd2(X, X.tolist(), bandwidth=1), "y is a list: expected a torch.Tensor"),
     ],
 )
 def test_other_kinds_are_named(call, message):

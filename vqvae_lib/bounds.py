@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_same_shape, check_tensor
+from vqvae_lib._checks import check_number, check_tensor
 
 __all__ = [
     "elbo",
@@ -27,11 +28,13 @@ _LOG_2PI = math.log(2 * math.pi)
 
 def sum_over_dimensions(terms: Tensor) -> Tensor:
     """Add the terms of all dimensions: ``(..., B, D) -> (..., B)``."""
+    terms = check_tensor("terms", terms, (..., "D"))
     return terms.sum(dim=-1)
 
 
 def mean_over_batch(terms: Tensor) -> Tensor:
     """Average over all samples and draws: ``(..., B) -> ()``."""
+    terms = check_tensor("terms", terms, (..., "B"), least=1)
     return terms.mean()
 
 
@@ -49,9 +52,19 @@ def gaussian_log_prob(z: Tensor, mu: Tensor | float = 0.0, log_var: Tensor | flo
     -------
     torch.Tensor
         In nats, shape (..., B).
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    TypeError
+        If an argument is neither a number nor a tensor or an array of numbers.
     """
-    log_var = torch.as_tensor(log_var, dtype=z.dtype, device=z.device)
-    terms = (z - mu).square() * (-log_var).exp() + log_var + _LOG_2PI
+    z = check_tensor("z", z, (..., "d"))
+    mu = _check_broadcast("mu", mu, z)
+    log_var = _check_broadcast("log_var", log_var, z)
+    # The square root of the precision: twice the range of log_var before it overflows.
+    terms = ((z - mu) * (-0.5 * log_var).exp()).square() + log_var + _LOG_2PI
     return -0.5 * sum_over_dimensions(terms)  # (..., B, d) -> (..., B)
 
 
@@ -78,7 +91,9 @@ def gaussian_kl(
     Raises
     ------
     ValueError
-        If the shapes of `mu` and `log_var` differ.
+        If the shapes do not fit.
+    TypeError
+        If an argument is neither a number nor a tensor or an array of numbers.
 
     Notes
     -----
@@ -93,10 +108,14 @@ def gaussian_kl(
     >>> gaussian_kl(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2))  # (B, d) = (1, 2)
     tensor([0.5000])
     """
-    check_same_shape("mu", mu, "log_var", log_var)
-    log_var_p = torch.as_tensor(log_var_p, dtype=mu.dtype, device=mu.device)
+    mu = check_tensor("mu", mu, (..., "d"))
+    log_var = check_tensor("log_var", log_var, tuple(mu.shape), like=mu)
+    mu_p = _check_broadcast("mu_p", mu_p, mu)
+    log_var_p = _check_broadcast("log_var_p", log_var_p, mu)
     log_ratio = log_var - log_var_p
-    terms = (mu - mu_p).square() * (-log_var_p).exp() + torch.expm1(log_ratio) - log_ratio
+    # The square root of the precision: twice the range of log_var_p before it overflows.
+    distance = (mu - mu_p) * (-0.5 * log_var_p).exp()
+    terms = distance.square() + torch.expm1(log_ratio) - log_ratio
     return 0.5 * sum_over_dimensions(terms)  # (..., B, d) -> (..., B)
 
 
@@ -117,8 +136,17 @@ def elbo(log_px: Tensor, kl: Tensor, *, beta: float = 1.0) -> Tensor:
     -------
     torch.Tensor
         In nats, shape (..., B).
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or `beta` is negative.
+    TypeError
+        If a term is not a tensor or an array of numbers.
     """
-    return log_px - beta * kl
+    log_px = check_tensor("log_px", log_px, (..., "B"))
+    kl = check_tensor("kl", kl, (log_px.shape[-1],), like=log_px)
+    return log_px - check_number("beta", beta, least=0) * kl
 
 
 def importance_bound(log_weights: Tensor) -> Tensor:
@@ -142,5 +170,19 @@ def importance_bound(log_weights: Tensor) -> Tensor:
     ValueError
         If the shape is not (K, B) with at least one draw.
     """
-    check_tensor("log_weights", log_weights, ("K", "B"), least=1)
+    log_weights = check_tensor("log_weights", log_weights, ("K", "B"), least=1)
     return log_weights.logsumexp(dim=0) - math.log(len(log_weights))  # (K, B) -> (B,)
+
+
+def _check_broadcast(name: str, value: Tensor | float, like: Tensor) -> Tensor:
+    """Return a number or a tensor that broadcasts against another, without making it larger."""
+    if not isinstance(value, Tensor | np.ndarray):
+        return like.new_full((), check_number(name, value))
+    value = check_tensor(name, value, like=like)
+    sizes = zip(reversed(value.shape), reversed(like.shape), strict=False)
+    if value.ndim > like.ndim or any(size not in (1, n) for size, n in sizes):
+        raise ValueError(
+            f"{name} has shape {tuple(value.shape)}: expected one that broadcasts against "
+            f"{tuple(like.shape)}"
+        )
+    return value

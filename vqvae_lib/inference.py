@@ -18,8 +18,15 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy import special, stats
+from torch import Tensor
 
-from vqvae_lib._checks import check_count, check_number
+from vqvae_lib._checks import (
+    check_count,
+    check_instance,
+    check_number,
+    check_sequence,
+    check_tensor,
+)
 
 __all__ = [
     "Difference",
@@ -34,6 +41,8 @@ __all__ = [
 LEVEL = 0.05  # of all tests; intervals cover 95 %
 POWER = 0.8  # with which a detectable difference is detected
 FLIPS = 99_999  # up to 16 units, all their signs; random ones beyond
+
+_LARGEST = 1e150  # whose squares are still numbers
 
 Values = Sequence[float] | np.ndarray
 Key = TypeVar("Key", bound=Hashable)
@@ -90,6 +99,7 @@ def estimate_difference(
     ValueError
         If there are fewer than two units, or a number is not finite or out of range.
     """
+    differences = _check_units(differences, "differences")
     level = LEVEL / check_count("family_size", family_size)
     return Difference(
         float(np.mean(differences)),
@@ -170,7 +180,7 @@ def detectable_difference(
         get there: no difference, however large, would be shown, and the answer is infinite.
     """
     values = _check_units(values)
-    check_number("level", level, above=0, below=1)
+    level = check_number("level", level, above=0, below=1)
     error = _standard_error(values, test_to_train)
     if 2.0 ** (1 - len(values)) > level:
         return math.inf
@@ -196,6 +206,8 @@ def holm(p: Mapping[Key, float]) -> dict[Key, float]:
         Corrected, in the same order. Call all those below 0.05 differences, and the probability
         that even one of them is false is at most 0.05.
     """
+    check_instance("p", p, Mapping, "a dict of p-values by name")
+    p = {name: check_number(f"p[{name!r}]", value, least=0, most=1) for name, value in p.items()}
     corrected: dict[Key, float] = {}
     largest = 0.0  # so far: a larger p is never corrected to a smaller one
     for rank, name in enumerate(sorted(p, key=p.__getitem__)):
@@ -209,8 +221,12 @@ def _standard_error(values: np.ndarray, test_to_train: float) -> float:
     return float(values.std(ddof=1)) * math.sqrt(1 / len(values) + ratio)
 
 
-def _check_units(values: Values) -> np.ndarray:
-    array = np.asarray(values, float)
-    if array.ndim != 1 or len(array) < 2 or not np.isfinite(array).all():
-        raise ValueError(f"values={values!r}: expected two or more finite numbers, one per unit")
+def _check_units(values: Values, name: str = "values") -> np.ndarray:
+    if not isinstance(values, Tensor | np.ndarray):
+        expected = "two or more numbers, one per unit"
+        entries = check_sequence(name, values, expected, least=2)
+        values = np.array([check_number(f"{name}[{i}]", entry) for i, entry in enumerate(entries)])
+    array = check_tensor(name, values, ("J",), least=2, finite=True).detach().cpu().double().numpy()
+    if np.abs(array).max() > _LARGEST:
+        raise ValueError(f"{name} reaches {np.abs(array).max():.3g}: expected another unit")
     return array

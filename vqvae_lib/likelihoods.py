@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from vqvae_lib._checks import check_count, check_number, raise_if_any
+from vqvae_lib._checks import check_count, check_generator, check_number, check_tensor, raise_if_any
 
 __all__ = ["Bernoulli", "Binomial", "Gaussian", "Likelihood"]
 
 _MIN_VARIANCE = 1e-4
 _INITIAL_VARIANCE = 0.1
+_MANY = 1000  # counts whose logarithms of probabilities float32 cannot tell apart
 
 
 class Likelihood(nn.Module, ABC):
@@ -54,7 +55,8 @@ class Likelihood(nn.Module, ABC):
         x
             Data, shape (B, D).
         params
-            Output of the decoder, shape (..., B, P * D).
+            Output of the decoder, shape (..., B, P * D). Its leading axes are free, the others
+            are those of x.
 
         Returns
         -------
@@ -64,8 +66,9 @@ class Likelihood(nn.Module, ABC):
         Raises
         ------
         ValueError
-            If the last axis of `params` is not P * D wide. The values of x are not looked at:
-            `check_data` does that.
+            If the shapes do not fit. The values of x are not looked at: `check_data` does that.
+        TypeError
+            If an argument is not a tensor or an array of numbers.
         """
 
     @abstractmethod
@@ -91,13 +94,15 @@ class Likelihood(nn.Module, ABC):
 
     def check_data(self, x: Tensor) -> None:
         """Raise ValueError for the first value of x that this distribution cannot produce."""
-        raise_if_any("x", x, ~x.isfinite(), "finite numbers")
+        check_tensor("x", x, finite=True)
 
-    def check_params(self, params: Tensor, D: int | None = None) -> None:
-        """Raise ValueError if the decoder was made for another likelihood or another D.
+    def check_params(self, params: Tensor, D: int | None = None) -> Tensor:
+        """Return the decoder's output; ValueError if it is of another likelihood or another D.
 
         Without D, all that can be seen is whether the last axis splits into P equal blocks.
         """
+        params = check_tensor("params", params)
+        D = None if D is None else check_count("D", D, least=0)
         P = self.params_per_dimension
         if D is None:
             fits = params.ndim > 0 and params.shape[-1] % P == 0
@@ -107,9 +112,23 @@ class Likelihood(nn.Module, ABC):
             width, dimensions = f"{P * D}", f"D={D} dimensions"
         if not fits:
             raise ValueError(
-                f"the decoder's output has shape {tuple(params.shape)}: expected (..., {width}), "
-                f"the {' and the '.join(self.param_names)} of each of {dimensions}, for {self}"
+                f"params: the decoder's output has shape {tuple(params.shape)}: expected "
+                f"(..., {width}), the {' and the '.join(self.param_names)} of each of "
+                f"{dimensions}, for {self}"
             )
+        return params
+
+    def _pair(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Check data together with the parameters of its distribution."""
+        x = check_tensor("x", x, (..., "D"))
+        params = check_tensor("params", self.check_params(params, x.shape[-1]), like=x)
+        batch, drawn = tuple(x.shape[:-1]), tuple(params.shape[:-1])
+        if drawn[len(drawn) - len(batch) :] != batch:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)} and params {tuple(params.shape)}: expected (B, D) "
+                "and (..., B, P * D) with the same B"
+            )
+        return x, params
 
 
 class Bernoulli(Likelihood):
@@ -124,22 +143,29 @@ class Bernoulli(Likelihood):
 
     param_names = ("logit",)
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         """``x log p + (1 - x) log(1 - p)`` with p = sigmoid(logit), of each dimension."""
-        self.check_params(params, x.shape[-1])
+        x, params = self._pair(x, params)
         # The same, without the logarithm of a tiny p: off by no more than the logit's rounding.
         return x * params - softplus(params)  # (..., B, D)
 
     def mean(self, params: Tensor) -> Tensor:
         """Probability of a 1."""
-        return params.sigmoid()
+        return self.check_params(params).sigmoid()
 
     def sample(self, params: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw zeros and ones; gradients through them are 0."""
-        return torch.bernoulli(params.sigmoid(), generator=generator)
+        _check_optional(generator)
+        p = self.mean(params)
+        raise_if_any("params", params, p.isnan(), "numbers, whose sigmoid is a probability")
+        return torch.bernoulli(p, generator=generator)
 
     def check_data(self, x: Tensor) -> None:
         """Raise ValueError for anything but 0 and 1."""
+        x = check_tensor("x", x)
         expected = "0 or 1 (binarise grey values, or use Binomial or Gaussian)"
         raise_if_any("x", x, (x != 0) & (x != 1), expected)
 
@@ -178,24 +204,32 @@ class Binomial(Likelihood):
         Between two counts the gamma function continues the formula: k is not rounded, so that a
         chain may start from a mean image. `check_data` tells what is a count.
         """
-        self.check_params(params, x.shape[-1])
-        n = self.total_count
-        k = n * x  # (B, D)
+        x, params = self._pair(x, params)
+        n, dtype = self.total_count, params.dtype
+        # The logarithms of factorials are far larger than their difference.
+        k = n * x.double()  # (B, D)
         log_choose = math.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)  # (B, D)
-        return log_choose + k * params - n * softplus(params)  # (..., B, D)
+        if n > _MANY:  # then so are the other two terms
+            params = params.double()
+        k = k.to(params.dtype)
+        terms = log_choose.to(params.dtype) + k * params - n * softplus(params)
+        return terms.to(dtype)  # (..., B, D)
 
     def mean(self, params: Tensor) -> Tensor:
         """Mean of count / n, which is p."""
-        return params.sigmoid()
+        return self.check_params(params).sigmoid()
 
     def sample(self, params: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw counts, divided by n; torch has no gradients through them."""
-        p = params.sigmoid()
+        _check_optional(generator)
+        p = self.mean(params)
+        raise_if_any("params", params, p.isnan(), "numbers, whose sigmoid is a probability")
         n = torch.full_like(p, self.total_count)
         return torch.binomial(n, p, generator=generator) / n
 
     def check_data(self, x: Tensor) -> None:
         """Raise ValueError for anything but 0, 1/n, 2/n, …, 1, up to rounding in x's dtype."""
+        x = check_tensor("x", x)
         k = self.total_count * x
         eps = torch.finfo(x.dtype).eps if x.is_floating_point() else 0.0
         tolerance = 4 * self.total_count * eps  # a few roundings of n x
@@ -249,7 +283,11 @@ class Gaussian(Likelihood):
     ) -> None:
         super().__init__()
         self.variance_mode: Literal["shared", "per_dimension", "fixed"]
-        self.min_variance = check_number("min_variance", min_variance, least=0)
+        min_variance = check_number("min_variance", min_variance, least=0)
+        initial_variance = check_number("initial_variance", initial_variance, above=0)
+        self.min_variance = min_variance
+        if not isinstance(variance, str):
+            variance = check_number("variance", variance, above=0)
         match variance:
             case "shared":
                 self.variance_mode = "shared"
@@ -267,7 +305,7 @@ class Gaussian(Likelihood):
                     f"variance={variance!r}: expected 'shared', 'per_dimension' or a number above 0"
                 )
             case _:
-                self.fixed_variance = check_number("variance", variance, above=0)
+                self.fixed_variance = variance
                 _refuse_unused(variance, "min_variance", min_variance, _MIN_VARIANCE)
                 _refuse_unused(variance, "initial_variance", initial_variance, _INITIAL_VARIANCE)
                 self.variance_mode = "fixed"
@@ -285,25 +323,30 @@ class Gaussian(Likelihood):
         return settings
 
     def variance(self, params: Tensor) -> Tensor:
-        """Variance of p(x|z): one number, or shape (..., B, D) where it is per dimension."""
+        """Variance of p(x|z): one number, or shape (..., B, D) where it is per dimension.
+
+        Never below the smallest normal number of its dtype, where its logarithm ends.
+        """
+        params = self.check_params(params)
         if self.variance_mode == "fixed":
             return params.new_tensor(self.fixed_variance)
         if self.variance_mode == "shared":
-            return self.min_variance + self.raw_log_var.exp()
-        self.check_params(params)
-        _, raw_log_var = params.chunk(2, dim=-1)  # (..., B, 2 D) -> (..., B, D)
-        return self.min_variance + raw_log_var.exp()
+            raw_log_var = self.raw_log_var.to(params.dtype)
+        else:
+            _, raw_log_var = params.chunk(2, dim=-1)  # (..., B, 2 D) -> (..., B, D)
+        variance = self.min_variance + raw_log_var.exp()
+        return variance.clamp(min=torch.finfo(params.dtype).tiny)
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         """``-½ [(x - mean)² / variance + log variance + log 2π]``, of each dimension."""
-        self.check_params(params, x.shape[-1])
+        x, params = self._pair(x, params)
         variance = self.variance(params)
         squares = (x - self.mean(params)).square() / variance  # (..., B, D)
         return -0.5 * (squares + variance.log() + math.log(2 * math.pi))
 
     def mean(self, params: Tensor) -> Tensor:
         """First block of the decoder's output, as it is."""
-        self.check_params(params)
+        params = self.check_params(params)
         if self.variance_mode != "per_dimension":
             return params
         mean, _ = params.chunk(2, dim=-1)  # (..., B, 2 D) -> (..., B, D)
@@ -311,9 +354,15 @@ class Gaussian(Likelihood):
 
     def sample(self, params: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw from the density, pixel noise included: mean + std * noise, with gradients."""
+        _check_optional(generator)
         mean = self.mean(params)
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
         return mean + self.variance(params).sqrt() * noise
+
+
+def _check_optional(generator: torch.Generator | None) -> None:
+    if generator is not None:
+        check_generator("generator", generator)
 
 
 def _refuse_unused(variance: str | float, name: str, value: float, default: float) -> None:

@@ -19,11 +19,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_count, check_generator, check_number, check_tensor
+from vqvae_lib._checks import (
+    check_count,
+    check_generator,
+    check_number,
+    check_same_shape,
+    check_tensor,
+    raise_if_any,
+)
 from vqvae_lib.bounds import gaussian_log_prob
 from vqvae_lib.metrics import mse
 
 __all__ = ["PCA", "FullGaussian", "ProbabilisticPCA"]
+
+_MOST_DIMENSIONS = 20_000  # whose covariance takes 3.2 GB
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +56,15 @@ class PCA:
     components: Tensor
     eigenvalues: Tensor
 
+    def __post_init__(self) -> None:
+        mean = check_tensor("mean", self.mean, ("D",), finite=True)
+        shape = ("k", len(mean))
+        components = check_tensor("components", self.components, shape, like=mean, finite=True)
+        eigenvalues = check_tensor(
+            "eigenvalues", self.eigenvalues, (len(mean),), like=mean, finite=True
+        )
+        _set(self, mean=mean, components=components, eigenvalues=eigenvalues)
+
     @classmethod
     def fit(cls, x: Tensor, k: int) -> PCA:
         """Diagonalise the covariance of the data.
@@ -61,7 +79,8 @@ class PCA:
         Returns
         -------
         PCA
-            Computed in float64 and returned in the dtype of x, because the codes of data are data.
+            Computed in float64 and returned in the dtype of x, because the codes of data are data
+            (of whole numbers, in torch's default dtype).
 
         Raises
         ------
@@ -70,6 +89,7 @@ class PCA:
         TypeError
             If x is not a tensor of floating-point numbers.
         """
+        x = check_tensor("x", x, ("N", "D"), least=2, finite=True)
         mean, covariance = _fit_moments(x)  # (D,), (D, D)
         k = check_count("k", k, most=len(mean))
         eigenvalues, axes = torch.linalg.eigh(covariance)  # smallest first, one axis per column
@@ -77,15 +97,18 @@ class PCA:
         peaks = components.gather(1, components.abs().argmax(dim=1, keepdim=True))  # (k, 1)
         components = components * peaks.sign()
         eigenvalues = eigenvalues.flip(0).clamp(min=0)  # rounding leaves tiny negative ones
+        if eigenvalues[0] > torch.finfo(x.dtype).max:
+            raise ValueError(f"x has a variance of {eigenvalues[0]:.3g}: expected another unit")
         return cls(*(t.to(x.dtype).contiguous() for t in (mean, components, eigenvalues)))
 
     def encode(self, x: Tensor) -> Tensor:
         """Project on the principal directions: ``(B, D) -> (B, k)``, in the dtype of the fit."""
-        x = check_tensor("x", x, ("B", len(self.mean)), like=self.mean)
+        x = check_tensor("x", x, ("B", len(self.mean)), like=self.mean, finite=True)
         return (x - self.mean) @ self.components.T
 
     def decode(self, z: Tensor) -> Tensor:
         """Return to the data space: ``(B, k) -> (B, D)``."""
+        z = check_tensor("z", z, ("B", len(self.components)), like=self.mean, finite=True)
         return self.mean + z @ self.components
 
     def mse(self, x: Tensor) -> float:
@@ -96,6 +119,7 @@ class PCA:
         x
             Data to be reconstructed, usually held-out, shape (B, D).
         """
+        x = check_tensor("x", x, ("B", len(self.mean)), least=1, finite=True)
         return mse(x, self.decode(self.encode(x)))
 
     def __repr__(self) -> str:
@@ -122,9 +146,10 @@ class ProbabilisticPCA:
     noise_variance: float
 
     def __post_init__(self) -> None:
-        check_tensor("mean", self.mean, ("D",))
-        check_tensor("W", self.W, (len(self.mean), "d"), like=self.mean)
-        check_number("noise_variance", self.noise_variance, above=0)
+        mean = check_tensor("mean", self.mean, ("D",), finite=True)
+        W = check_tensor("W", self.W, (len(mean), "d"), like=mean, finite=True)
+        noise_variance = check_number("noise_variance", self.noise_variance, above=0)
+        _set(self, mean=mean, W=W, noise_variance=noise_variance)
 
     @classmethod
     def fit(cls, x: Tensor, d: int) -> ProbabilisticPCA:
@@ -153,7 +178,7 @@ class ProbabilisticPCA:
         TypeError
             If x is not a tensor of floating-point numbers.
         """
-        x = check_tensor("x", x, ("N", "D")).double()
+        x = check_tensor("x", x, ("N", "D"), least=2, finite=True).double()
         d = check_count("d", d, most=x.shape[1] - 1)
         pca = PCA.fit(x, d)
         noise_variance = pca.eigenvalues[d:].mean().item()
@@ -176,7 +201,7 @@ class ProbabilisticPCA:
         With ``M = Wᵀ W + noise_variance I`` the means are ``M⁻¹ Wᵀ (x - mean)`` and the covariance
         is ``noise_variance M⁻¹``.
         """
-        x = check_tensor("x", x, ("B", len(self.mean)))
+        x = check_tensor("x", x, ("B", len(self.mean)), like=self.mean, finite=True)
         inverse = torch.linalg.inv(_add_to_diagonal(self.W.T @ self.W, self.noise_variance))
         means = (x - self.mean) @ self.W @ inverse  # (B, D) x (D, d) x (d, d) -> (B, d)
         return FullGaussian(means, self.noise_variance * inverse)
@@ -187,6 +212,7 @@ class ProbabilisticPCA:
 
     def decode(self, z: Tensor) -> Tensor:
         """Mean of p(x|z): ``(B, d) -> (B, D)``."""
+        z = check_tensor("z", z, ("B", self.W.shape[1]), like=self.mean, finite=True)
         return self.mean + z @ self.W.T
 
     def sample(self, n: int, *, generator: torch.Generator) -> Tensor:
@@ -215,10 +241,11 @@ class FullGaussian:
     covariance: Tensor
 
     def __post_init__(self) -> None:
-        check_tensor("covariance", self.covariance, ("D", "D"))
-        D = len(self.covariance)
-        check_tensor("covariance", self.covariance, (D, D))
-        check_tensor("mean", self.mean, (..., D), like=self.covariance)
+        covariance = check_tensor("covariance", self.covariance, ("D", "D"), finite=True)
+        D = len(covariance)
+        check_tensor("covariance", covariance, (D, D))
+        mean = check_tensor("mean", self.mean, (..., D), like=covariance, finite=True)
+        _set(self, mean=mean, covariance=covariance)
 
     @classmethod
     def fit(cls, x: Tensor, *, ridge: float = 1e-3) -> FullGaussian:
@@ -255,10 +282,12 @@ class FullGaussian:
         ValueError
             If x does not fit, or the covariance is singular, where there is no density.
         """
-        x = check_tensor("x", x, ("B", len(self.covariance)))
+        x = check_tensor("x", x, ("B", len(self.covariance)), like=self.mean, finite=True)
+        if self.mean.ndim > 1:  # one Gaussian per image
+            check_same_shape("x", x, "mean", self.mean)
         root = _factorise(self.covariance)
         # A change of variables to N(0, I): one triangular solve, and the root's determinant.
-        centred = (x - self.mean).to(root)  # (B, D)
+        centred = x - self.mean  # (B, D)
         white = torch.linalg.solve_triangular(root, centred.T, upper=False).T  # (B, D)
         return gaussian_log_prob(white) - root.diagonal().log().sum()
 
@@ -293,13 +322,15 @@ class FullGaussian:
         With ``G = C Aᵀ (A C Aᵀ + noise_variance I)⁻¹`` the mean is ``m + G (measurements - A m)``
         and the covariance ``C - G A C`` (Bishop 2006, section 2.3).
         """
-        A = check_tensor("A", A, ("k", len(self.covariance))).to(self.covariance)
-        check_tensor("measurements", measurements, ("B", len(A)), finite=True)
+        A = check_tensor("A", A, ("k", len(self.covariance)), like=self.mean, finite=True)
+        measurements = check_tensor(
+            "measurements", measurements, ("B", len(A)), like=self.mean, finite=True
+        )
         noise_variance = check_number("noise_variance", noise_variance, least=0)
         CA = self.covariance @ A.T  # (D, k)
         root = _factorise(_add_to_diagonal(A @ CA, noise_variance))  # (k, k)
         gain = torch.cholesky_solve(CA.T, root).T  # (D, k)
-        surprise = measurements.to(A) - self.mean @ A.T  # (B, k)
+        surprise = measurements - self.mean @ A.T  # (B, k)
         return FullGaussian(self.mean + surprise @ gain.T, self.covariance - gain @ CA.T)
 
     def inpaint(self, x: Tensor, observed: Tensor) -> FullGaussian:
@@ -318,8 +349,9 @@ class FullGaussian:
             As from `condition`. Observed pixels keep their value, and have no variance.
         """
         D = len(self.covariance)
-        x = check_tensor("x", x, ("B", D))
+        x = check_tensor("x", x, ("B", D), like=self.mean)
         observed = check_tensor("observed", observed, (D,), dtype=torch.bool)
+        raise_if_any("x", x, ~x.isfinite() & observed, "finite numbers where it is observed")
         pixels = torch.eye(D, dtype=self.mean.dtype, device=self.mean.device)[observed]  # (k, D)
         return self.condition(x[:, observed], pixels)
 
@@ -337,9 +369,22 @@ class FullGaussian:
         return f"FullGaussian(mean={tuple(self.mean.shape)}, D={len(self.covariance)})"
 
 
+def _set(model: PCA | ProbabilisticPCA | FullGaussian, **fields: Tensor | float) -> None:
+    """Replace a frozen dataclass's fields by what the checks made of them."""
+    for name, value in fields.items():
+        object.__setattr__(model, name, value)
+
+
 def _fit_moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and covariance (with 1/N) of the rows, in float64: ``(N, D) -> (D,), (D, D)``."""
-    x = check_tensor("x", x, ("N", "D"), least=2, finite=True).double()
+    x = check_tensor("x", x, ("N", "D"), least=2, finite=True).detach().double()
+    if not x.square().mean().isfinite():
+        raise ValueError("x has numbers whose squares are too large: expected them in another unit")
+    if x.shape[1] > _MOST_DIMENSIONS:
+        raise ValueError(
+            f"x has {x.shape[1]} columns: expected at most {_MOST_DIMENSIONS}, since the "
+            "covariance of all pairs of them is held in memory"
+        )
     return x.mean(dim=0), torch.cov(x.T, correction=0).reshape(x.shape[1], x.shape[1])
 
 

@@ -5,14 +5,17 @@ Classifiers and neighbours are scikit-learn's, which is imported when a function
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from vqvae_lib._checks import LABELS, check_count, check_same_length, check_tensor
+from vqvae_lib.metrics.geometry import centre
 
 __all__ = ["knn_accuracy", "linear_probe_accuracy", "trustworthiness"]
+
+_MOST_ROWS = 10_000
 
 
 def knn_accuracy(
@@ -41,13 +44,12 @@ def knn_accuracy(
     TypeError
         If an argument is not a tensor, or has another dtype.
     """
-    _check_labelled("train", z_train, y_train)
-    _check_labelled("test", z_test, y_test, d=z_train.shape[1])
-    neighbours = check_count("neighbours", neighbours, most=len(z_train))
+    train, test = _check_labelled(z_train, y_train, z_test, y_test)
+    neighbours = check_count("neighbours", neighbours, most=len(train.z))
     from sklearn.neighbors import KNeighborsClassifier
 
-    vote = KNeighborsClassifier(n_neighbors=neighbours).fit(_to_numpy(z_train), _to_numpy(y_train))
-    return float(vote.score(_to_numpy(z_test), _to_numpy(y_test)))
+    vote = KNeighborsClassifier(n_neighbors=neighbours).fit(*train)
+    return float(vote.score(*test))
 
 
 def linear_probe_accuracy(
@@ -79,17 +81,16 @@ def linear_probe_accuracy(
     TypeError
         If an argument is not a tensor, or has another dtype.
     """
-    _check_labelled("train", z_train, y_train)
-    _check_labelled("test", z_test, y_test, d=z_train.shape[1])
-    if len(y_train.unique()) < 2:
-        raise ValueError(f"y_train has only the label {y_train[0].item()}: expected two or more")
+    train, test = _check_labelled(z_train, y_train, z_test, y_test)
+    if (train.y == train.y[0]).all():
+        raise ValueError(f"y_train has only the label {train.y[0]}: expected two or more")
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    probe.fit(_to_numpy(z_train.double()), _to_numpy(y_train))
-    return float(probe.score(_to_numpy(z_test.double()), _to_numpy(y_test)))
+    probe.fit(*train)
+    return float(probe.score(*test))
 
 
 def trustworthiness(x: Tensor, z: Tensor, *, neighbours: int = 5) -> float:
@@ -110,6 +111,10 @@ def trustworthiness(x: Tensor, z: Tensor, *, neighbours: int = 5) -> float:
     neighbours
         k, at least 1 and below N / 2.
 
+    Notes
+    -----
+    Memory grows with N²: about 2.4 GB for the largest N, 10,000 rows. Of more, take a sample.
+
     Returns
     -------
     float
@@ -122,19 +127,39 @@ def trustworthiness(x: Tensor, z: Tensor, *, neighbours: int = 5) -> float:
     TypeError
         If x or z is not a tensor of floating-point numbers.
     """
-    check_tensor("x", x, ("N", "D"), finite=True)
-    check_tensor("z", z, (len(x), "d"), finite=True)
+    x = check_tensor("x", x, ("N", "D"), least=3, finite=True)
+    z = check_tensor("z", z, (len(x), "d"), finite=True)
+    if len(x) > _MOST_ROWS:
+        raise ValueError(
+            f"x has {len(x)} rows: expected at most {_MOST_ROWS}, since all pairs of them are held "
+            "in memory; take a random sample of the rows of x and z"
+        )
     neighbours = check_count("neighbours", neighbours, most=(len(x) - 1) // 2)
     from sklearn.manifold import trustworthiness as score
 
-    return float(score(_to_numpy(x.double()), _to_numpy(z.double()), n_neighbors=neighbours))
+    return float(score(centre(x).numpy(), centre(z).numpy(), n_neighbors=neighbours))
 
 
-def _check_labelled(part: str, z: Tensor, y: Tensor, *, d: int | str = "d") -> None:
-    check_tensor(f"z_{part}", z, ("N", d), least=1, finite=True)
-    check_tensor(f"y_{part}", y, ("N",), dtype=LABELS)
-    check_same_length(f"z_{part}", z, f"y_{part}", y)
+class _Labelled(NamedTuple):
+    """Codes and labels as scikit-learn takes them."""
+
+    z: np.ndarray[Any, Any]
+    y: np.ndarray[Any, Any]
 
 
-def _to_numpy(values: Tensor) -> np.ndarray[Any, Any]:
-    return values.detach().cpu().numpy()
+def _check_labelled(
+    z_train: Tensor, y_train: Tensor, z_test: Tensor, y_test: Tensor
+) -> tuple[_Labelled, _Labelled]:
+    """Check codes with their labels, and move the origin to the mean of the training codes."""
+    z_train = check_tensor("z_train", z_train, ("N", "d"), least=1, finite=True)
+    y_train = check_tensor("y_train", y_train, ("N",), dtype=LABELS)
+    check_same_length("z_train", z_train, "y_train", y_train)
+    d = z_train.shape[1]
+    z_test = check_tensor("z_test", z_test, ("N_test", d), least=1, finite=True)
+    y_test = check_tensor("y_test", y_test, ("N_test",), dtype=LABELS)
+    check_same_length("z_test", z_test, "y_test", y_test)
+    origin = z_train.detach().double().mean(dim=0)
+    return (
+        _Labelled(centre(z_train, origin).numpy(), y_train.cpu().numpy()),
+        _Labelled(centre(z_test, origin).numpy(), y_test.cpu().numpy()),
+    )

@@ -70,7 +70,7 @@ def intrinsic_dimension(x: Tensor, *, keep: float = 0.9) -> IntrinsicDimension:
     estimate is the noise's dimension. And in many dimensions it is too low, unless N grows
     exponentially with them.
     """
-    check_tensor("x", x, ("N", "D"), least=3, finite=True)
+    x = check_tensor("x", x, ("N", "D"), least=3, finite=True)
     keep = check_number("keep", keep, above=0, most=1)
     from scipy.stats import chi2
 
@@ -89,12 +89,22 @@ def _measure_neighbour_log_ratios(x: Tensor) -> Tensor:
     from sklearn.neighbors import NearestNeighbors
 
     # Called without rows, kneighbors leaves out each point itself.
-    rows = x.detach().cpu().double().numpy()
+    rows = centre(x).numpy()
     distances, _ = NearestNeighbors(n_neighbors=2).fit(rows).kneighbors()  # (N, 2)
     repeats = int((distances[:, 0] == 0).sum())
     if repeats:
         raise ValueError(f"{repeats} rows of x occur more than once: expected distinct rows")
     return torch.from_numpy(distances[:, 1] / distances[:, 0]).log().sort().values
+
+
+def centre(x: Tensor, origin: Tensor | None = None) -> Tensor:
+    """Measure rows from an origin, their mean if none is given: ``(N, D) -> (N, D)``, float64.
+
+    Distances are often computed as ``x² - 2 x·y + y²``, whose digits are lost where the rows lie
+    far from 0. The origin does not change the distances, but it does change that.
+    """
+    rows = x.detach().cpu().double()
+    return rows - (rows.mean(dim=0) if origin is None else origin.cpu())
 
 
 def principal_angles(A: Tensor, B: Tensor) -> Tensor:
@@ -136,8 +146,8 @@ def principal_angles(A: Tensor, B: Tensor) -> Tensor:
     >>> principal_angles(plane, line).rad2deg().round(decimals=3)
     tensor([30.], dtype=torch.float64)
     """
-    check_tensor("A", A, ("D", "a"))
-    check_tensor("B", B, (len(A), "b"))
+    A = check_tensor("A", A, ("D", "a"), least=1, finite=True)
+    B = check_tensor("B", B, (len(A), "b"), finite=True)
     Q_A, Q_B = _orthonormalise("A", A), _orthonormalise("B", B)
     if Q_A.shape[1] < Q_B.shape[1]:
         Q_A, Q_B = Q_B, Q_A  # so that the smaller subspace, Q_B, gives min(a, b) sines

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_count, check_generator, check_tensor
+from vqvae_lib._checks import check_count, check_generator, check_instance, check_tensor, describe
 from vqvae_lib._evaluating import evaluating
 from vqvae_lib.metrics.estimate import Estimate
 
@@ -24,6 +24,7 @@ __all__ = [
 ACTIVITY_THRESHOLD = 0.01
 
 
+@runtime_checkable
 class PosteriorModel(Protocol):
     """A model with a Gaussian q(z|x); a `vqvae_lib.VAE` is one."""
 
@@ -31,6 +32,7 @@ class PosteriorModel(Protocol):
         """Mean and log-variance of q(z|x), shape (B, d) each."""
 
 
+@runtime_checkable
 class LikelihoodModel(Protocol):
     """A model that estimates log p(x); a `vqvae_lib.VAE` is one."""
 
@@ -90,10 +92,13 @@ def active_units(model: PosteriorModel, x: Tensor, y: Tensor | None = None) -> A
     TypeError
         If x is not a tensor of floating-point numbers.
     """
-    check_tensor("x", x, ("N", ...), least=2)
+    if isinstance(model, str | bytes):  # which have an encode, too
+        raise TypeError(f"model is {describe(model)}: expected a model, such as a VAE")
+    check_instance("model", model, PosteriorModel, "a model with encode(x, y), such as a VAE")
+    x = check_tensor("x", x, ("N", ...), least=2, finite=True)
     with evaluating(model):
         mu, _ = model.encode(x, y)
-    check_tensor("the encoder's mu", mu, (len(x), "d"), finite=True)
+    mu = check_tensor("the encoder's mu", mu, (len(x), "d"), finite=True)
     return ActiveUnits(mu.double().var(dim=0, correction=0))  # (N, d) -> (d,)
 
 
@@ -140,10 +145,11 @@ def nll(
     TypeError
         If x is not a tensor of floating-point numbers, or the generator is not a torch.Generator.
     """
-    check_tensor("x", x, ("N", ...), least=2)
+    check_instance("model", model, LikelihoodModel, "a model with log_likelihood, such as a VAE")
+    x = check_tensor("x", x, ("N", ...), least=2, finite=True)
     K = check_count("K", K)
     check_generator("generator", generator)
     with evaluating(model):
         log_px = model.log_likelihood(x, y, K=K, generator=generator)  # (N,)
-    check_tensor("the model's log_likelihood", log_px, (len(x),), finite=True)
+    log_px = check_tensor("the model's log_likelihood", log_px, (len(x),), finite=True)
     return Estimate.of(-log_px)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vqvae_lib._checks import check_same_shape
+from vqvae_lib._checks import check_same_shape, check_tensor
 
 __all__ = ["mse"]
 
@@ -18,7 +18,7 @@ def mse(x: Tensor, x_hat: Tensor) -> float:
     Parameters
     ----------
     x
-        Data, any shape.
+        Data, finite, any shape with one axis or more.
     x_hat
         Reconstruction, the same shape.
 
@@ -31,7 +31,11 @@ def mse(x: Tensor, x_hat: Tensor) -> float:
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the shapes differ, or a number is not finite.
+    TypeError
+        If an argument is not a tensor or an array of numbers.
     """
+    x = check_tensor("x", x, least=1, finite=True)
+    x_hat = check_tensor("x_hat", x_hat, least=1, finite=True)
     check_same_shape("x", x, "x_hat", x_hat)
     return (x.detach().double() - x_hat.detach().double()).square().mean().item()

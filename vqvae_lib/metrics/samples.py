@@ -63,13 +63,17 @@ def mmd2(x: Tensor, y: Tensor, *, bandwidth: float) -> float:
     y = check_tensor("y", y, ("M", x.shape[1]), least=2, finite=True).detach().double()
     bandwidth = check_number("bandwidth", bandwidth, above=0)
     N, M = len(x), len(y)
-    within_x = (_kernel(x, x, bandwidth).sum() - N) / (N * (N - 1))
-    within_y = (_kernel(y, y, bandwidth).sum() - M) / (M * (M - 1))
-    return (within_x + within_y - 2 * _kernel(x, y, bandwidth).mean()).item()
+    within_x = (_sum_kernel(x, x, bandwidth) - N) / (N * (N - 1))
+    within_y = (_sum_kernel(y, y, bandwidth) - M) / (M * (M - 1))
+    between = _sum_kernel(x, y, bandwidth) / (N * M)
+    return (within_x + within_y - 2 * between).item()
 
 
-def _kernel(a: Tensor, b: Tensor, bandwidth: float) -> Tensor:
-    """All pairs: ``(N, D), (M, D) -> (N, M)``."""
-    # Without the matrix product, whose differences lose digits far from the origin.
-    distances = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
-    return (-0.5 * (distances / bandwidth).square()).exp()
+def _sum_kernel(a: Tensor, b: Tensor, bandwidth: float) -> Tensor:
+    """Sum over all pairs: ``(N, D), (M, D) -> ()``, at most 1024 by M of them at a time."""
+    total = a.new_zeros(())
+    for rows in a.split(1024):
+        # Without the matrix product, whose differences lose digits far from the origin.
+        distances = torch.cdist(rows, b, compute_mode="donot_use_mm_for_euclid_dist")
+        total += (-0.5 * (distances / bandwidth).square()).exp().sum()
+    return total
