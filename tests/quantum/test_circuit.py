@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from vqvae_lib import Circuit
-from vqvae_lib.quantum.circuit import Embed, Entangle, Rotate
+from vqvae_lib.quantum.circuit import Embed, Entangle, Rotate, Settings
+from vqvae_lib.quantum.windows import cones
 
 
 def test_it_is_a_value_that_cannot_be_changed():
@@ -127,7 +128,15 @@ def test_it_prints_what_it_does():
         ({"angle_scale": "1"}, "angle_scale='1': expected a finite number"),
         ({"angle_scale": True}, "angle_scale=True: expected a finite number"),
         ({"reupload": True, "space_layers": 0}, "and space_layers=0: expected at least 1"),
-        ({"embedding": "RX"}, "embedding='RX' does nothing on initial='superposition'"),
+        ({"embedding": "RX"}, "embedding='RX' does nothing on initial='superposition': H|0⟩ is an"),
+        ({"embedding": "RX"}, "of RX, so all data would be lost. Use embedding='RY'"),
+        ({"embedding": "RX", "reupload": True}, "of RX, so the first upload would be lost."),
+        (
+            {"n_qubits": 10**6},
+            "n_qubits=1000000 times 8 layers of rotations and entangling gates",
+        ),
+        ({"space_layers": 10**9}, "are 10000000020 places for gates: expected at most 1000000"),
+        ({"reupload": True, "encoder_layers": 400, "space_layers": 500}, "are 1007510 places"),
         ({"space_layers": 0, "decoder_layers": 0}, "leave no trainable gate"),
         ({"mirror": True, "reupload": True}, "mirror=True does not fit: with reupload=True"),
         ({"mirror": True, "space_layers": 3}, "is odd: expected an even sum"),
@@ -225,3 +234,43 @@ def test_an_entangling_layer_refuses_what_is_no_two_qubit_gate():
         Entangle(((0, 1), (2, 2)))
     with pytest.raises(ValueError, match="gate='CY': expected one of 'CNOT', 'CZ'"):
         Entangle(((0, 1),), "CY")
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "told"),
+    [
+        (lambda: Embed("RY", 1.0), TypeError, "gates is a str: expected names of rotations"),
+        (lambda: Embed((), 1.0), ValueError, "gates has 0 items: expected names of rotations"),
+        (lambda: Embed(("RY", "H"), 1.0), ValueError, "gates[1]='H': expected one of 'RX', 'RY'"),
+        (lambda: Embed(("RY",), float("inf")), ValueError, "scale=inf: expected a finite number"),
+        (lambda: Rotate(-1), ValueError, "row=-1: expected a whole number of at least 0"),
+        (lambda: Rotate(1.0), ValueError, "row=1.0: expected a whole number"),
+        (lambda: Entangle(3), TypeError, "pairs is a int: expected pairs of qubits"),
+        (lambda: Entangle(((0, 1, 2),)), ValueError, "pairs holds a tuple: expected pairs of qub"),
+        (lambda: Entangle(((0, -1),)), ValueError, "a qubit of pairs=-1: expected a whole number"),
+    ],
+)
+def test_operations_check_themselves(make, error, told):
+    with pytest.raises(error, match=re.escape(told)):
+        make()
+
+
+def test_operations_are_values_of_pythons_own_numbers():
+    assert Entangle([[np.int64(0), 1]]) == Entangle(((0, 1),))
+    assert hash(Entangle([[0, 1]])) == hash(Entangle(((0, 1),)))
+    assert Embed(["RY"], np.float32(0.5)) == Embed(("RY",), 0.5)
+    assert type(Rotate(np.int64(2)).row) is int
+
+
+def test_the_settings_are_those_of_the_fields():
+    names = [field.name for field in dataclasses.fields(Circuit)]
+    assert list(Settings.__annotations__) == names[1:]
+
+
+def test_ten_thousand_qubits_are_cut_up_in_time_that_grows_with_their_number():
+    """Every gate is looked at by the windows that hold it, and by no other."""
+    circuit = Circuit(10_000)
+    windows = cones(circuit)
+    assert len(windows) == 5001
+    gates = sum(len(o.pairs) for w in windows for o in w.operations if isinstance(o, Entangle))
+    assert gates < 20 * len(windows)

@@ -192,3 +192,73 @@ def test_expectations_come_qubit_by_qubit_in_the_order_of_the_readout():
 def test_what_is_not_a_state_is_refused(shape):
     with pytest.raises(ValueError, match=r"expected \(B, 2\*\*n\)"):
         sv.expectation_z(torch.zeros(shape, dtype=torch.complex128), 0)
+
+
+def test_rx_leaves_the_superposition_where_it_is():
+    """The reason why `Circuit` refuses the two together, re-uploading or not."""
+    z = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    plus = sv.initial_state("superposition", 3, like=z)
+    turned = sv.embed(plus, Embed(("RX",), 1.0), z)
+    assert (sv.bloch_vectors(turned) - sv.bloch_vectors(plus)).abs().max() < 1e-15
+    turned = sv.embed(plus, Embed(("RY",), 1.0), z)
+    assert (sv.bloch_vectors(turned) - sv.bloch_vectors(plus)).abs().max() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (
+            lambda s: sv.embed(s, Embed(("RY",), 1.0), torch.zeros(2, 4)),
+            r"z has shape \(2, 4\): expected \(B, 2\)",
+        ),
+        (
+            lambda s: sv.embed(s, Embed(("RY",), 1.0), torch.zeros(3, 2)),
+            r"z has shape \(3, 2\) and state \(2, 4\): expected the same number of rows",
+        ),
+        (
+            lambda s: sv.rotate(s, torch.zeros(3, 3)),
+            r"angles has shape \(3, 3\): expected \(2, 3\), or \(2, 2, 3\)",
+        ),
+        (
+            lambda s: sv.rotate(s, torch.zeros(2, 5, 3)),
+            r"angles has shape \(2, 5, 3\): expected \(2, 3\), or \(2, 2, 3\)",
+        ),
+        (
+            lambda s: sv.evolve(s, [Rotate(1)], torch.zeros(2, 2), torch.zeros(1, 2, 3)),
+            r"weights has 1 layers, and operations holds Rotate\(1\): expected at least 2",
+        ),
+        (
+            lambda s: sv.evolve(s, [Rotate(0)], torch.zeros(2, 2), torch.zeros(1, 3, 3)),
+            r"weights has shape \(1, 3, 3\): expected \(layers, 2, ...\)",
+        ),
+        (
+            lambda s: sv.entangle(s, Entangle(((0, 2),))),
+            "target=2: expected a whole number from 0 to 1",
+        ),
+        (
+            lambda s: sv.apply_gate(s, torch.zeros(5, 2, 2), 0),
+            r"gate has shape \(5, 2, 2\) and state \(2, 4\): expected a gate \(2, 2\), or \(2, 2",
+        ),
+        (
+            lambda s: sv.initial_state("zero", 60, like=torch.zeros(2, 2)),
+            "n_qubits=60 needs .* GB for 2 state vector.*Use fewer qubits",
+        ),
+    ],
+)
+def test_what_belongs_to_another_number_of_qubits_is_refused(call, told):
+    with pytest.raises(ValueError, match=told):
+        call(random_state(2, 2))
+
+
+def test_gates_work_in_the_precision_of_the_state():
+    state = random_state(2, 2).to(torch.complex64)
+    z = torch.randn(2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    turned = sv.embed(state, Embed(("RY",), 1.0), z)
+    assert turned.dtype == torch.complex64
+    assert torch.equal(turned, sv.embed(state, Embed(("RY",), 1.0), z.float().numpy()))
+
+
+def test_real_states_have_bloch_vectors():
+    state = torch.tensor([[0.6, 0.8]])
+    assert torch.equal(sv.bloch_vectors(state), sv.bloch_vectors(state + 0j))
+    assert sv.bloch_vectors(state)[0, 0].tolist() == pytest.approx([0.96, 0.0, -0.28])

@@ -62,8 +62,9 @@ class PennyLane:
     shots
         Repetitions N_shots of every measurement; None: exact expectation values.
     seed
-        For the shots: a new backend with the same seed repeats the same outcomes, call by call,
-        and so does a copy. None for a device that takes no seed, such as hardware.
+        For the shots, and for the directions of "spsa": a new backend with the same seed repeats
+        the same outcomes, call by call, and so does a copy. None for a device that takes no seed,
+        such as hardware.
     diff_method
         PennyLane's name for a way to differentiate: "backprop", "adjoint", "parameter-shift",
         "hadamard", "finite-diff", "spsa", "device", or "best" for PennyLane's own choice. Only
@@ -177,19 +178,14 @@ class PennyLane:
         return features.to(dtype)
 
     def manual_seed(self, seed: int) -> None:
-        """Restart the draws of the shots: after it, the same calls give the same bits.
+        """Restart all draws: after it, the same calls give the same bits.
 
-        Left alone are a backend without shots, a device that takes no seed (``seed=None``, as for
-        hardware), and a device that was handed over ready-made, whose draws belong to its maker.
+        Left alone are a device that takes no seed (``seed=None``, as for hardware), and one that
+        was handed over ready-made, whose draws belong to its maker.
         """
         seed = check_seed("seed", seed)
-        if self._seeds:
+        if self.seed is not None and (self.shots is not None or self.diff_method == "spsa"):
             self._connect(seed)
-
-    @property
-    def _seeds(self) -> bool:
-        """Whether this backend gives its device a seed."""
-        return isinstance(self.device, str) and self.shots is not None and self.seed is not None
 
     def _connect(self, seed: int | None) -> None:
         """Make the QNode, and find out whether it can run a whole batch at once."""
@@ -197,7 +193,10 @@ class PennyLane:
         n = self.circuit.n_qubits
         device = self.device
         refusals = (qml.exceptions.DeviceError, qml.exceptions.QuantumFunctionError, TypeError)
-        options = ({"seed": seed} if self._seeds else {}) | self.options
+        drawn = self.shots is not None and seed is not None
+        options = ({"seed": seed} if drawn else {}) | self.options
+        by_chance = self.diff_method == "spsa"
+        directions = {"sampler_rng": np.random.default_rng(seed)} if by_chance else {}
         try:
             if isinstance(device, str):
                 device = qml.device(device, wires=n, **options)
@@ -206,6 +205,7 @@ class PennyLane:
                 device,
                 interface="torch",
                 diff_method=self.diff_method,
+                gradient_kwargs=directions,
                 shots=self.shots,
             )
             method = self.diff_method
@@ -224,9 +224,11 @@ class PennyLane:
         device = self.device if isinstance(self.device, str) else f"a ready {self.device.name}"
         said = [device]
         if self.shots is not None:
-            said += [f"{self.shots} shots", f"seed {self.seed}"]
+            said.append(f"{self.shots} shots")
         if self.diff_method != "best":
             said.append(self.diff_method)
+        if self.shots is not None or self.diff_method == "spsa":
+            said.append(f"seed {self.seed}")
         if self.noise is not None:
             said.append(f"noise {self.noise}")
         said += [f"{name}={value!r}" for name, value in self.options.items()]
