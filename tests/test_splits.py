@@ -168,6 +168,7 @@ def test_no_row_is_favoured_by_a_random_split():
     ("options", "message"),
     [
         ({"seed": -1}, "seed=-1"),
+        ({"seed": 2**32}, "seed=4294967296: expected a whole number from 0 to 4294967295"),
         ({"valid_fraction": 0}, "valid_fraction=0: .* above 0"),
         ({"test_fraction": 1.0}, "test_fraction=1.0: .* below 1"),
         ({"valid_fraction": 0.5, "test_fraction": 0.5}, "leave nothing to train on"),
@@ -196,6 +197,12 @@ def test_parts_cut_columns():
         "x_train": [[6, 7], [2, 3]], "x_valid": [[0, 1]], "x_test": [[4, 5]],
         "y_train": [30, 10], "y_valid": [0], "y_test": [20],
     }  # fmt: skip
+
+
+def test_parts_of_arrays_are_tensors():
+    parts = Parts(np.array([3, 1]), np.array([0], np.uint8), torch.tensor([2], dtype=torch.int32))
+    assert [rows.dtype for rows in vars(parts).values()] == [torch.int64] * 3
+    assert parts.cut(x=torch.arange(4))["x_test"].tolist() == [2]
 
 
 def test_parts_share_no_row_and_none_is_empty():
