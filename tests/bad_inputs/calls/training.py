@@ -66,6 +66,8 @@ CALLS = {
                 "seed": 0,
                 "progress": False,
             },
+            # One of the two shapes is wrong, and huge validation data show in their loss.
+            named={"x_train": "x_train|x_valid", "x_valid": "x_valid|validation loss"},
             accepts={
                 "y_train": ANY_LABEL,
                 "y_valid": ANY_LABEL,
