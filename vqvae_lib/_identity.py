@@ -108,10 +108,11 @@ class _Writer:
 
     def __init__(self) -> None:
         self._open: list[int] = []  # the objects that are being written, against circles
+        self._parts: set[int] = set()  # of the model, which are described by themselves
 
     def write(self, value: Any, *, owned: bool = True) -> str:
         """Write a value."""
-        if id(value) in self._open or len(self._open) > _DEPTH:
+        if id(value) in self._parts or id(value) in self._open or len(self._open) > _DEPTH:
             return _name(type(value))
         self._open.append(id(value))
         try:
@@ -213,12 +214,15 @@ class _Writer:
 
     def describe_parts(self, model: nn.Module) -> Iterator[str]:
         """List, by name, what the parts of a model have beside weights and saved buffers."""
+        self._parts |= set(map(id, model.modules()))
         kinds: dict[type, None] = {}
         held = any(part.training for part in model.modules())
         for name, part in model.named_modules():
             prefix = f"{name}." if name else ""
             for attribute, value in sorted(vars(part).items()):
-                if attribute not in _OWN_ATTRIBUTES or (attribute in _HOOKS and value):
+                if attribute in _HOOKS and value:  # by numbers that count up in a process
+                    yield f"{prefix}{attribute} = {self.write([*value.values()])}"
+                elif attribute not in _OWN_ATTRIBUTES:
                     yield f"{prefix}{attribute} = {self.write(value)}"
             for attribute in sorted(part._non_persistent_buffers_set):
                 yield f"{prefix}{attribute} = {self.write(part._buffers[attribute])}"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-__all__ = ["GlobalGenerators", "is_small", "use_one_thread"]
+__all__ = ["GlobalGenerators", "is_small", "take_turns", "use_one_thread"]
 
 # There is one set of global generators for all threads of a process: whoever draws from them with
 # a seed of his own needs them for himself. Reentrant, for a run inside another.
@@ -27,6 +27,13 @@ def _renew_lock() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
+
+
+@contextmanager
+def take_turns() -> Iterator[None]:
+    """Keep other threads' runs out: whatever draws inside from the global generators is alone."""
+    with _LOCK:
+        yield
 
 
 class GlobalGenerators:
@@ -53,7 +60,7 @@ class GlobalGenerators:
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Draw from the run's states inside; other threads that ask for this wait meanwhile."""
-        with _LOCK:
+        with take_turns():
             before = self._swap(self.states)
             try:
                 yield

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from vqvae_lib._checks import describe
 from vqvae_lib._evaluating import begin_training, evaluating, find_held
 from vqvae_lib._process import GlobalGenerators, use_one_thread
-from vqvae_lib._samples import Samples, describe_scale
+from vqvae_lib._samples import Samples, describe_scale, is_out_of_scale
 from vqvae_lib.history import History
 
 __all__ = ["OPTIMIZERS", "Run", "TrainingDiverged", "TrainingInterrupted", "Transform"]
@@ -74,7 +74,8 @@ class Run:
     def __init__(
         self,
         model: nn.Module,
-        samples: Samples,
+        train: Samples,
+        valid: Samples,
         *,
         seed: int,
         batch_size: int,
@@ -84,10 +85,10 @@ class Run:
         transform: Transform | None,
         before_epoch: BeforeEpoch | None,
     ) -> None:
-        self.model, self.samples = model, samples
+        self.model, self.train, self.valid = model, train, valid
         self.seed, self.batch_size, self.drop_last = seed, batch_size, drop_last
         self.transform, self.before_epoch = transform, before_epoch
-        self.device = samples[0].device
+        self.device = train[0].device
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.global_generators = GlobalGenerators(self.device, seed)
         self.held = find_held(model)
@@ -126,14 +127,14 @@ class Run:
         """Go through the samples once, in a new order; return each term's mean over them."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        epoch, N = self.history.epochs, len(self.samples[0])
+        epoch, N = self.history.epochs, len(self.train[0])
         _seed_devices(self.model, f"{self.seed} training {epoch}")
         means = _Means()
         order = torch.randperm(N, generator=self.generator, device=self.device)  # (N,)
         for step, rows in enumerate(order.split(self.batch_size)):
             if self.drop_last and len(rows) < self.batch_size:
                 break
-            x, *y = (part[rows] for part in self.samples)  # (B, ...) each
+            x, *y = (part[rows] for part in self.train)  # (B, ...) each
             if self.transform is not None:
                 x = _transform_batch(self.transform, x, self.generator)
             terms = self._compute_terms((x, *y), self.generator)
@@ -147,15 +148,17 @@ class Run:
             means.add(terms, len(rows))
         return means.compute()
 
-    def evaluate(self, samples: Samples) -> dict[str, float]:
-        """Return each term's mean over the samples, drawing the same noise each time."""
+    def evaluate(self) -> dict[str, float]:
+        """Return each term's mean over the validation data, drawing the same noise each time."""
+        if not self.valid:
+            return {}
         _seed_devices(self.model, f"{self.seed} validation")
         generator = torch.Generator(self.device).manual_seed(self.seed)
         means = _Means()
         with evaluating(self.model):
             # Without gradients there is room for larger batches.
             size = max(self.batch_size, 1024)
-            for batch in zip(*(part.split(size) for part in samples), strict=True):
+            for batch in zip(*(part.split(size) for part in self.valid), strict=True):
                 means.add(self._compute_terms(batch, generator), len(batch[0]))
         return means.compute()
 
@@ -187,16 +190,16 @@ class Run:
         return _check_terms(terms, self.model)
 
     def _diverge(self, event: str, step: int = -1) -> TrainingDiverged:
-        scale = describe_scale(self.samples[0])
+        parts = {"x_train": self.train, "x_valid": self.valid}
+        looks = [describe_scale(n, part[0]) for n, part in parts.items() if part]
+        odd = [describe_scale(n, p[0]) for n, p in parts.items() if p and is_out_of_scale(p[0])]
         if step == 0 and not self.history.epochs:
-            advice = f"No step has been taken yet: look at the data and the loss. {scale}."
-        elif "standardise" in scale:
-            advice = f"Try a smaller lr, or other units: {scale}."
+            advice = f"No step has been taken yet: look at data and loss. {'; '.join(looks)}."
+        elif odd:
+            advice = f"Try a smaller lr, or other units: {'; '.join(odd)}."
         else:
             advice = "Try a smaller lr."
-        return TrainingDiverged(
-            f"{event}; the model is back at its weights before this epoch. {advice}"
-        )
+        return TrainingDiverged(f"{event}; what this epoch did is undone. {advice}")
 
     # ---------------------------------------------------------------- beginning and end
 

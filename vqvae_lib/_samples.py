@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from vqvae_lib._checks import check_same_length, check_tensor
 
-__all__ = ["Samples", "check_samples", "check_weights", "describe_scale", "warn_of_scale"]
+__all__ = [
+    "Samples",
+    "check_samples",
+    "check_weights",
+    "describe_scale",
+    "is_out_of_scale",
+    "warn_of_scale",
+]
 
 Samples = tuple[Tensor, ...]  # (x,), or (x, y) where there are labels
 
@@ -74,35 +81,39 @@ def check_samples(
         if y_valid is not None:
             raise ValueError("y_valid without x_valid: expected the data that it belongs to")
         return train, ()
-    shape = ("N", *x_train.shape[1:])
-    x_valid = check_tensor("x_valid", x_valid, shape, least=1, finite=True, like=weight)
+    x_valid = check_tensor("x_valid", x_valid, least=1, finite=True, like=weight)
+    if x_valid.shape[1:] != x_train.shape[1:]:
+        raise ValueError(
+            f"x_valid has shape {tuple(x_valid.shape)} and x_train {tuple(x_train.shape)}: "
+            "expected the same but for the number of rows"
+        )
     valid = _pair_up("valid", x_valid, y_valid)
     if len(train) != len(valid):
         raise ValueError("y_train and y_valid: expected both or neither")
     return train, valid
 
 
-def warn_of_scale(x_train: Tensor) -> None:
-    """Say so if the data are far from the numbers that networks are made for."""
-    if _is_large(x_train):
-        warnings.warn(describe_scale(x_train), stacklevel=3)
+def warn_of_scale(name: str, x: Tensor) -> None:
+    """Say so, to the caller's caller, if data are far from the numbers that networks are for."""
+    if is_out_of_scale(x):
+        warnings.warn(describe_scale(name, x), stacklevel=3)
 
 
-def describe_scale(x_train: Tensor) -> str:
+def is_out_of_scale(x: Tensor) -> bool:
+    """Whether the data are far from the numbers that networks are made for."""
+    return bool(x.double().square().mean().sqrt() > _LARGE)  # float32 has no such squares
+
+
+def describe_scale(name: str, x: Tensor) -> str:
     """Say what the data look like and, if they are out of scale, what to do."""
-    low, high = x_train.min().item(), x_train.max().item()
-    std = x_train.double().std(correction=0).item()
-    said = f"x_train runs from {low:.4g} to {high:.4g}, with a standard deviation of {std:.4g}"
-    if not _is_large(x_train):
+    low, high, std = x.min().item(), x.max().item(), x.double().std(correction=0).item()
+    said = f"{name} runs from {low:.4g} to {high:.4g}, with a standard deviation of {std:.4g}"
+    if not is_out_of_scale(x):
         return said
     return (
         f"{said}, and networks begin with weights for numbers around 1: standardise columns, "
         "(x - x.mean(0)) / x.std(0), and divide pixels by their maximum"
     )
-
-
-def _is_large(x: Tensor) -> bool:
-    return bool(x.double().square().mean().sqrt() > _LARGE)  # float32 has no such squares
 
 
 def _pair_up(part: str, x: Tensor, y: Any) -> Samples:

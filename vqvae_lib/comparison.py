@@ -17,22 +17,31 @@ the same call sends them to a cluster.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from torch import Tensor
 
-from vqvae_lib._checks import check_choice, check_number
+from vqvae_lib._checks import (
+    check_choice,
+    check_count,
+    check_instance,
+    check_number,
+    check_path,
+    check_seed,
+    check_sequence,
+    describe,
+)
+from vqvae_lib._process import take_turns
+from vqvae_lib._run_store import RunStore, Scores
 from vqvae_lib.inference import Difference, estimate_difference, holm
 
 __all__ = ["Arm", "Comparison", "Contrast", "compare", "correct_families"]
 
 Setting = Mapping[str, Any]
-Scores = dict[str, float]
 Run = Callable[..., Mapping[str, float]]
 
 
@@ -145,19 +154,23 @@ class Comparison:
         ValueError
             If the comparison was saved by a version that did not know folds.
         """
+        check_instance("fields", fields, Mapping, "a dict, as to_dict gives it")
         if "folds" not in fields:
             raise ValueError(
                 f"a comparison with {', '.join(fields)}, but no folds, was saved by version 1, "
                 "which took seeds for independent units: run it anew"
             )
-        return cls(
-            arms={name: Arm(**arm) for name, arm in fields["arms"].items()},
-            folds=tuple(fields["folds"]),
-            seeds=tuple(fields["seeds"]),
-            tuning_seeds=tuple(fields["tuning_seeds"]),
-            family=tuple(Contrast(*contrast) for contrast in fields["family"]),
-            test_to_train=fields["test_to_train"],
-        )
+        try:
+            return cls(
+                arms={name: Arm(**arm) for name, arm in fields["arms"].items()},
+                folds=tuple(fields["folds"]),
+                seeds=tuple(fields["seeds"]),
+                tuning_seeds=tuple(fields["tuning_seeds"]),
+                family=tuple(Contrast(*contrast) for contrast in fields["family"]),
+                test_to_train=fields["test_to_train"],
+            )
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"fields are not those of to_dict: {error!r}") from error
 
     def _estimate(self, contrast: Contrast, *, family_size: int) -> Difference:
         arm, baseline, score = contrast
@@ -213,7 +226,8 @@ def compare(
         follow from the seed. It is sent to other processes, so it has to be a module's function.
     arms
         For each arm, by name, its candidate settings: the same number for all. With one candidate
-        there is nothing to tune.
+        there is nothing to tune. Settings are what JSON can hold: numbers (NumPy's too), text,
+        True, False, None, and lists and dicts of these.
     folds
         Two or more, all different. What each of them means is up to `run`.
     seeds
@@ -231,19 +245,31 @@ def compare(
     jobs
         Runs at a time, as joblib counts them; None: one, or what `joblib.parallel_config` says.
     store
-        File that collects the runs as they finish, one line of JSON each; those in it are not
-        run again. Delete it when `run` or its data change.
+        File that collects the runs as they finish, one line of JSON each, with a checksum; those
+        in it are not run again. Several processes may share it, on one machine or on a disk whose
+        locks hold for all. Delete it when `run` or its data change.
 
     Raises
     ------
     ValueError
         If arms have different numbers of candidates, folds or seeds are too few or used twice, the
         family names an unknown arm, a run does not give the score that selects or gives one that
-        is not finite, or `store` is damaged.
+        is not finite, or `store` holds something else or is damaged.
+    TypeError
+        If `run` cannot be called or gives something else than scores, or a setting is not what
+        JSON can hold.
     """
-    folds, seeds, tuning_seeds = (tuple(map(int, row)) for row in (folds, seeds, tuning_seeds))
-    family = tuple(Contrast(*contrast) for contrast in family)
-    check_number("test_to_train", test_to_train, least=0)
+    check_instance("run", run, Callable, "a function run(arm, fold, seed, **setting)")  # type: ignore[arg-type]
+    arms = _check_arms(arms)
+    folds, seeds, tuning_seeds = (
+        tuple(check_seed(f"{name}[{i}]", n) for i, n in enumerate(_check_row(name, row)))
+        for name, row in (("folds", folds), ("seeds", seeds), ("tuning_seeds", tuning_seeds))
+    )
+    family = _check_family(family)
+    check_instance("select", select, str, "the name of a score")
+    test_to_train = check_number("test_to_train", test_to_train, least=0)
+    if jobs is not None and jobs != -1:
+        jobs = check_count("jobs", jobs, most=10_000)
     _check_fairness({name: len(candidates) for name, candidates in arms.items()}, tuning_seeds)
     _check_distinct(folds, seeds, tuning_seeds)
     for contrast in family:
@@ -267,7 +293,7 @@ def compare(
         name: Arm(list(map(dict, arms[name])), tuning[name], chosen[name], runs.table(row))
         for name, row in batches.items()
     }
-    return Comparison(outcomes, folds, seeds, tuning_seeds, family, float(test_to_train))
+    return Comparison(outcomes, folds, seeds, tuning_seeds, family, test_to_train)
 
 
 def _tune(
@@ -289,6 +315,59 @@ def _tune(
         name: [[runs.average(batch, select) for batch in row] for row in rows]
         for name, rows in batches.items()
     }
+
+
+def _check_row(name: str, row: Sequence[int]) -> tuple[Any, ...]:
+    if isinstance(row, np.ndarray | Tensor):
+        row = row.tolist()
+    return check_sequence(name, row, "whole numbers", least=0)
+
+
+def _check_arms(arms: Mapping[str, Sequence[Setting]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the candidates of each arm, in Python's own numbers."""
+    check_instance("arms", arms, Mapping, "a dict of candidate settings by name")
+    checked: dict[str, list[dict[str, Any]]] = {}
+    for name, candidates in arms.items():
+        check_instance(f"arms: the name {name!r}", name, str, "text")
+        checked[name] = []
+        rows = check_sequence(f"arms[{name!r}]", candidates, "settings", least=0)
+        for i, setting in enumerate(rows):
+            place = f"arms[{name!r}][{i}]"
+            check_instance(place, setting, Mapping, "a setting, as a dict")
+            checked[name].append(_to_json(place, setting))
+    return checked
+
+
+def _to_json(place: str, value: Any) -> Any:
+    """Turn a setting into what JSON can hold, if it says the same; TypeError otherwise."""
+    match value:
+        case np.generic():
+            return _to_json(place, value.item())
+        case Mapping():
+            for key in value:
+                check_instance(f"{place}: the name {key!r}", key, str, "text")
+            return {key: _to_json(f"{place}[{key!r}]", entry) for key, entry in value.items()}
+        case list() | tuple():
+            return type(value)(_to_json(f"{place}[{i}]", entry) for i, entry in enumerate(value))
+        case None | bool() | str():
+            return value
+        case int() | float():
+            check_number(place, value)
+            return value
+    raise TypeError(
+        f"{place} is {describe(value)}: expected numbers, text, True, False, None, or lists and "
+        "dicts of these, which a file can hold"
+    )
+
+
+def _check_family(family: Sequence[Contrast]) -> tuple[Contrast, ...]:
+    contrasts = []
+    for i, contrast in enumerate(check_sequence("family", family, "contrasts", least=0)):
+        names = check_sequence(f"family[{i}]", contrast, "Contrast(arm, baseline, score)")
+        if len(names) not in (2, 3) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"family[{i}]={contrast!r}: expected Contrast(arm, baseline, score)")
+        contrasts.append(Contrast(*names))
+    return tuple(contrasts)
 
 
 def _check_fairness(counts: dict[str, int], tuning_seeds: tuple[int, ...]) -> None:
@@ -338,25 +417,8 @@ class _Runs:
 
     def __init__(self, run: Run, jobs: int | None, store: str | os.PathLike[str] | None) -> None:
         self.run, self.jobs = run, jobs
-        self.store = None if store is None else Path(store)
-        self.scores: dict[str, Scores] = {}  # by the task's key
-        if self.store is not None and self.store.exists():
-            self._read(self.store)
-
-    def _read(self, store: Path) -> None:
-        text = store.read_text(encoding="utf-8")
-        # A line without its end was cut off, by a kill for example: that run is not finished.
-        whole = text[: text.rfind("\n") + 1]
-        for number, line in enumerate(whole.splitlines(), 1):
-            try:
-                entry = json.loads(line)
-                self.scores[entry["run"]] = entry["scores"]
-            except (json.JSONDecodeError, TypeError, KeyError) as error:
-                raise ValueError(
-                    f"store={str(store)!r}, line {number}: expected a run as JSON, got {line!r}"
-                ) from error
-        if whole != text:
-            store.write_text(whole, encoding="utf-8")
+        self.store = None if store is None else RunStore(check_path("store", store))
+        self.scores: dict[str, Scores] = {} if self.store is None else dict(self.store.scores)
 
     def finish(self, batches: Iterable[list[_Task]]) -> None:
         """Run what is not finished yet, and record each run as it ends."""
@@ -366,11 +428,17 @@ class _Runs:
         missing = [task for task in tasks if task.key not in self.scores]
         parallel = Parallel(n_jobs=self.jobs, return_as="generator_unordered")
         for key, scores in parallel(delayed(_perform)(self.run, task) for task in missing):
-            self.scores[key] = scores
-            if self.store is not None:
-                self.store.parent.mkdir(parents=True, exist_ok=True)
-                with open(self.store, "a", encoding="utf-8") as file:
-                    file.write(json.dumps({"run": key, "scores": scores}) + "\n")
+            self.scores[key] = scores if self.store is None else self.store.add(key, scores)
+        self._check_names(tasks)
+
+    def _check_names(self, tasks: list[_Task]) -> None:
+        for task in tasks:
+            names, first = self.scores[task.key], self.scores[tasks[0].key]
+            if names.keys() != first.keys():
+                raise ValueError(
+                    f"run gave {', '.join(names) or 'no scores'} for {task}, and "
+                    f"{', '.join(first) or 'none'} for {tasks[0]}: expected the same scores of all"
+                )
 
     def average(self, batch: list[_Task], score: str) -> float:
         """Average one score over seeds."""
@@ -390,8 +458,14 @@ class _Runs:
 
 def _perform(run: Run, task: _Task) -> tuple[str, Scores]:
     """Do one run, in whatever process."""
-    result = run(arm=task.arm, fold=task.fold, seed=task.seed, **task.setting)
-    scores = {name: float(value) for name, value in result.items()}
-    if not all(math.isfinite(value) for value in scores.values()):
-        raise ValueError(f"run gave {scores} for {task}: expected finite numbers")
+    with take_turns():  # with runs in other threads, which may seed torch's global generator, too
+        result = run(arm=task.arm, fold=task.fold, seed=task.seed, **task.setting)
+    if not isinstance(result, Mapping) or not all(isinstance(name, str) for name in result):
+        raise TypeError(f"run gave {describe(result)} for {task}: expected scores by name")
+    scores = {}
+    for name, value in result.items():
+        try:
+            scores[name] = check_number(name, value)
+        except ValueError as error:
+            raise ValueError(f"run gave {error}, for {task}") from error
     return task.key, scores

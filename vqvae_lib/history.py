@@ -12,6 +12,8 @@ from vqvae_lib._checks import check_instance, check_number, describe
 
 __all__ = ["History"]
 
+_MOST = 10**300  # larger whole numbers are beyond all floats
+
 
 @dataclass(repr=False)
 class History:
@@ -99,7 +101,8 @@ def _check_terms(argument: str, terms: Any, before: Any) -> dict[str, float]:
             "expected the same"
         )
     for name, term in terms.items():
-        if not isinstance(name, str) or not isinstance(term, Real) or isinstance(term, bool):
+        number = isinstance(term, Real) and not isinstance(term, bool)
+        if not isinstance(name, str) or not number or (isinstance(term, int) and abs(term) > _MOST):
             raise TypeError(
                 f"{argument} has {describe(term)} under {name!r}: expected numbers by name"
             )

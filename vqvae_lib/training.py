@@ -166,7 +166,7 @@ def fit(
     Warns
     -----
     UserWarning
-        If the numbers of `x_train` are far from 1 (root mean square above 10).
+        If the numbers of `x_train` or `x_valid` are far from 1 (root mean square above 10).
 
     Examples
     --------
@@ -200,11 +200,13 @@ def fit(
         threads = 1 if small else torch.get_num_threads()
         identity = identify_run(model, train, valid, patience=patience, threads=threads, **settings)
         run_file = RunFile(check_path("checkpoint", checkpoint), identity)
-    warn_of_scale(train[0])
+    warn_of_scale("x_train", train[0])
+    if valid:
+        warn_of_scale("x_valid", valid[0])
     context = before_epoch if isinstance(before_epoch, AbstractContextManager) else nullcontext()
 
     with preserve_modes(model), context:
-        run = Run(model, train, **settings)
+        run = Run(model, train, valid, **settings)
         if run_file is not None and resume and run_file.exists():
             run.restore(run_file.read(learning_rates))
         elif run_file is not None:
@@ -218,7 +220,7 @@ def fit(
                 with run.borrow_process(one_thread=small):
                     run.begin_epoch(epoch)
                     train_terms = run.train_epoch(learning_rates[epoch])
-                    valid_terms = run.evaluate(valid) if valid else {}
+                    valid_terms = run.evaluate()
                 run.complete_epoch(train_terms, valid_terms, learning_rates[epoch])
                 if run_file is not None:
                     run_file.write(run.state())
