@@ -86,7 +86,8 @@ def check_same_device(name: str, value: Any, other_name: str, other: Any) -> Non
 
 def is_transformed(*tensors: Tensor) -> bool:
     """Whether a transform of torch.func (vmap, grad, jvp, …) works on one of these tensors."""
-    return any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # which torch.compile cannot trace
+    return not torch.compiler.is_compiling() and any(map(wrapped, tensors))
 
 
 def state_gigabytes(n: int, dtype: torch.dtype) -> float:

@@ -10,8 +10,9 @@ speed comes from four ideas, each derived beside its code:
 `readout`      the last rotation turns three numbers per qubit instead of 2**n amplitudes
 =============  ==================================================================================
 
-`weights` prepares what the whole batch shares, `kernels` puts the pieces together, `engine` makes
-a torch operation of them, and `resources` owns threads and memory.
+`weights` prepares what the whole batch shares, `kernels` puts the pieces together, `machine_code`
+compiles them and keeps the result, `engine` makes a torch operation of them, `transforms` takes it
+into `torch.compile` and `torch.func`, and `resources` owns threads and memory.
 """
 
 try:

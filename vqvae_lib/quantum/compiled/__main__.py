@@ -9,7 +9,7 @@ from vqvae_lib.quantum.compiled import warm_up
 
 
 def main() -> None:
-    """Compile, one after the other: numba's index on disk has no lock for two at a time."""
+    """Compile for float32, then for float64."""
     for dtype in (torch.float32, torch.float64):
         warm_up(dtype)
 

@@ -31,6 +31,7 @@ __all__ = [
     "apply_phases",
     "apply_phases_back",
     "clear",
+    "copy",
     "fold",
     "gather",
     "gather_back",
@@ -46,8 +47,10 @@ __all__ = [
 
 # Pieces become part of the kernel that uses them. Were they functions of their own, code that was
 # just compiled and code that was read from disk could differ in how they round.
-piece = njit(forceinline=True, fastmath=set(FAST), error_model="numpy")
-inline = njit(inline="always")
+# Arrays belong to the caller: counting references to them (`_nrt`) would take longer than the
+# gates of four qubits.
+piece = njit(forceinline=True, fastmath=set(FAST), error_model="numpy", _nrt=False)
+inline = njit(inline="always", _nrt=False)
 
 
 @inline
@@ -62,6 +65,13 @@ def clear(rows, count):
     zero = full(rows.dtype.type(0))
     for i in range(count):
         store(rows, i, zero)
+
+
+@piece
+def copy(target, rows, count):
+    """Copy the first `count` rows."""
+    for i in range(count):
+        store(target, i, load(rows, i))
 
 
 # ------------------------------------------------------------------- permutation and phases

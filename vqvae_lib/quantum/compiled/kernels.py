@@ -11,15 +11,11 @@ one window that holds all qubits.
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
-from numba import njit
-
 from vqvae_lib.quantum.compiled.gates import (
     apply_phases,
     apply_phases_back,
     clear,
+    copy,
     gather,
     gather_back,
     inline,
@@ -31,8 +27,9 @@ from vqvae_lib.quantum.compiled.gates import (
     times,
     z_phases,
 )
-from vqvae_lib.quantum.compiled.lanes import FAST, add, full, load, store, total
-from vqvae_lib.quantum.compiled.program import DATA
+from vqvae_lib.quantum.compiled.lanes import add, full, load, store, total
+from vqvae_lib.quantum.compiled.machine_code import kernel
+from vqvae_lib.quantum.compiled.program import DATA, unpack_program
 from vqvae_lib.quantum.compiled.readout import (
     from_features,
     read_bloch,
@@ -41,42 +38,20 @@ from vqvae_lib.quantum.compiled.readout import (
     seed_z,
     to_features,
 )
-from vqvae_lib.quantum.compiled.weights import carve, collect, of_window, prepare
+from vqvae_lib.quantum.compiled.weights import (
+    carve_prepared,
+    carve_sums,
+    collect,
+    prepare,
+    prepared_size,
+)
 
-__all__ = [
-    "backward",
-    "backward_rows",
-    "collect_windows",
-    "forward",
-    "forward_rows",
-    "prepare_windows",
-]
+__all__ = ["backward", "backward_size", "forward", "forward_size", "state_size"]
 
 GROUPS = 8
-
-
-def _sources() -> str:
-    """Fingerprint of all that is compiled here."""
-    names = ("gates", "kernels", "lanes", "program", "readout", "weights")
-    texts = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in names]
-    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
-
-
-SOURCES = _sources()
-
-
-def entry(function):
-    """Compile a kernel that Python calls, and keep the machine code on disk.
-
-    numba's cache notices a change in this file, but not in the pieces that it takes from others.
-    The name under which the code is kept therefore carries the fingerprint of them all.
-    """
-    function.__qualname__ += "_" + SOURCES
-    options = {"fastmath": set(FAST), "error_model": "numpy", "nogil": True}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # numba finds no folder that it can write to
-        return njit(**options)(function)
+# In place of a thread: do what is done once, before the threads of `forward` or after those of
+# `backward`.
+BEFORE_AND_AFTER = -1
 
 
 @inline
@@ -97,10 +72,13 @@ def chunk_range(group, groups, chunks):
 @piece
 def pack(rows, table, column, count, first, lanes, padding):
     """Rows i of `rows`: table[first + lane, column + i]; `padding` where there is no sample."""
-    for i in range(count):
-        for lane in range(lanes):
-            inside = first + lane < table.shape[0]
-            rows[i * lanes + lane] = table[first + lane, column + i] if inside else padding
+    samples = min(lanes, table.shape[0] - first)
+    for lane in range(samples):
+        for i in range(count):
+            rows[i * lanes + lane] = table[first + lane, column + i]
+    for lane in range(samples, lanes):
+        for i in range(count):
+            rows[i * lanes + lane] = padding
 
 
 @piece
@@ -261,7 +239,7 @@ def retrace(
     turns
         A row for each step and bit; added to.
     sums
-        Gradients that are summed over samples, see `carve`; added to.
+        Gradients that are summed over samples, see `carve_sums`; added to.
     """
     n, lanes = program.n, state.size // (2 << program.n)
     uploaded = False
@@ -307,7 +285,7 @@ def read(rows, bloch, state, buffer, program, frame):
         for t in range(bits.size):
             store(rows, t, load(bloch, bits[t]))
     else:
-        read_bloch(bloch, state, n, bits.min(), bits.max() + 1, buffer)
+        read_bloch(bloch, state, n, program.low, program.high, buffer)
         to_features(rows, bloch, n, bits, frame, program.x_too)
 
 
@@ -322,7 +300,7 @@ def seed(costate, rows, vectors, bloch, state, buffer, program, frame, frame_sum
         seed_z(costate, state, n, program.order, buffer, vectors)
     else:
         from_features(vectors, rows, bloch, n, bits, frame, program.x_too, frame_sums)
-        seed_bloch(costate, state, n, bits.min(), bits.max() + 1, vectors, buffer)
+        seed_bloch(costate, state, n, program.low, program.high, vectors, buffer)
 
 
 @inline
@@ -335,151 +313,181 @@ def feature_column(program, first_qubit, t):
 # ------------------------------------------------------------------------- all windows and chunks
 
 
-@entry
-def forward(
-    thread, threads, groups, program, firsts, prepared, cos, sin, features, states, blochs, keep,
-    work,
-):  # fmt: skip
+@kernel
+def forward(thread, threads, keep, lanes, program, firsts, weights, cos, sin, features, kept, work):
     """Features of a batch, for the groups of one thread.
+
+    One call does it all where one thread is enough. Of several, each calls after a first call
+    with `BEFORE_AND_AFTER` in place of a thread, which prepares what they share.
 
     Parameters
     ----------
-    thread, threads, groups
+    thread, threads
         This thread takes the groups thread, thread + threads, …
+    keep
+        Whether every final state is kept for `backward`.
+    lanes
+        Samples in a chunk.
     program
-        The circuit of a window in normal form.
+        The circuit of a window, packed.
     firsts
         (windows,), first qubit of each window.
-    prepared
-        What depends on the weights alone.
+    weights
+        (layers, qubits, 3), of the whole circuit.
     cos, sin
         (B, d), of half the data's angles.
     features
         (B, m); filled in for the qubits that are read.
-    states, blochs
-        (windows · chunks, …), final states and Bloch vectors, kept for `backward`; where `keep`
-        is false, there is one for each thread.
+    kept
+        `kept_size` numbers: what `prepare` makes of the weights, for each window; then final
+        states and Bloch vectors, one for each window and chunk, or where they are not kept, for
+        each thread.
     work
-        (threads, …), scratch of `forward_rows` rows.
+        (threads · `forward_size`), scratch.
     """
-    n, d = program.n, program.n * program.angles
-    lanes = states.shape[1] // (2 << n)
-    chunks = -(-cos.shape[0] // lanes)
+    program = unpack_program(program)
+    n, d, steps = program.n, program.n * program.angles, program.steps.size
+    targets, windows = program.bits.size, firsts.size
     width = 2 if program.x_too else 1
-    buffer, rest = cut(work[thread], lanes * (2 << n))
+    chunks = -(-cos.shape[0] // lanes)
+    groups = min(GROUPS, chunks)
+    prepared, states = cut(kept, windows * prepared_size(steps, n, targets, lanes))
+    prepared = prepared.reshape(windows, -1)
+    states = states.reshape(-1, state_size(n, lanes))
+    if thread == BEFORE_AND_AFTER or threads == 1:
+        for window in range(windows):
+            own = carve_prepared(prepared[window], steps, n, targets, lanes)
+            prepare(program, weights[:, firsts[window] : firsts[window] + n], own, work)
+    if thread == BEFORE_AND_AFTER:
+        return
+    _, rest = cut(work, thread * forward_size(n, d, lanes))
+    buffer, rest = cut(rest, lanes * (2 << n))
     phases, rest = cut(rest, lanes * (2 << n))
     data_cos, rest = cut(rest, lanes * d)
     data_sin, rows = cut(rest, lanes * d)
     for group in range(thread, groups, threads):
         begin, end = chunk_range(group, groups, chunks)
-        for window in range(firsts.size):
-            own = of_window(prepared, window)
+        for window in range(windows):
+            own = carve_prepared(prepared[window], steps, n, targets, lanes)
             for chunk in range(begin, end):
                 slot = window * chunks + chunk if keep else thread
-                state, bloch = states[slot], blochs[slot]
+                state, bloch = cut(states[slot], lanes * (2 << n))
                 sample, column = chunk * lanes, firsts[window] * program.angles
                 pack(data_cos, cos, column, d, sample, lanes, 1)
                 pack(data_sin, sin, column, d, sample, lanes, 0)
                 simulate(state, buffer, phases, rows, program, own, data_cos, data_sin)
                 read(rows, bloch, state, buffer, program, own.frame)
-                for t in range(program.bits.size):
+                for t in range(targets):
                     column = feature_column(program, firsts[window], t)
                     unpack(features, cut(rows, t * width * lanes)[1], column, width, sample, lanes)
 
 
-@entry
+@kernel
 def backward(
-    thread, threads, groups, program, firsts, prepared, cos, sin, grads, states, blochs,
-    data_grads, sums, work,
+    thread, threads, lanes, program, firsts, weights, cos, sin, grads, kept, data_grads, gradient,
+    work,
 ):  # fmt: skip
     """Gradients of the data and the weights, for the groups of one thread.
 
+    One call does it all where one thread is enough. Of several, each calls before a last call
+    with `BEFORE_AND_AFTER` in place of a thread, which adds up what they found.
+
     Parameters
     ----------
-    thread, threads, groups, program, firsts, prepared, cos, sin
+    thread, threads, lanes, program, firsts, weights, cos, sin
         As in `forward`.
     grads
         (B, m), gradients of the features.
-    states, blochs
+    kept
         What `forward` kept.
     data_grads
         (B, d), gradients of the data's half angles; added to.
-    sums
-        (groups, windows, …), gradients as `collect` takes them.
+    gradient
+        (layers, qubits, 3), gradient of the weights; added to.
     work
-        (threads, …), scratch of `backward_rows` rows.
+        `backward_size` numbers for each thread, scratch; then for each group and window
+        gradients as `collect` takes them.
     """
+    program = unpack_program(program)
     n, d, steps = program.n, program.n * program.angles, program.steps.size
-    lanes = states.shape[1] // (2 << n)
-    chunks = -(-cos.shape[0] // lanes)
+    targets, windows = program.bits.size, firsts.size
     width = 2 if program.x_too else 1
-    state, rest = cut(work[thread], lanes * (2 << n))
-    spare, rest = cut(rest, lanes * (2 << n))
-    costate, rest = cut(rest, lanes * (2 << n))
-    costate_spare, rest = cut(rest, lanes * (2 << n))
-    phases, rest = cut(rest, lanes * (2 << n))
-    data_cos, rest = cut(rest, lanes * d)
-    data_sin, rest = cut(rest, lanes * d)
-    data_sums, rest = cut(rest, lanes * d)
-    rows, rest = cut(rest, lanes * 4 * n)
-    vectors, rest = cut(rest, lanes * 3 * n)
-    by_bit, turns = cut(rest, lanes * n)
-    for group in range(thread, groups, threads):
-        begin, end = chunk_range(group, groups, chunks)
-        for window in range(firsts.size):
-            own = of_window(prepared, window)
-            sums[group, window] = 0
-            own_sums = carve(sums[group, window], steps, n, program.bits.size)
-            clear(turns, steps * n)
-            for chunk in range(begin, end):
-                slot = window * chunks + chunk
-                sample, first = chunk * lanes, firsts[window] * program.angles
-                pack(data_cos, cos, first, d, sample, lanes, 1)
-                pack(data_sin, sin, first, d, sample, lanes, 0)
-                for t in range(program.bits.size):
-                    column = feature_column(program, firsts[window], t)
-                    pack(cut(rows, t * width * lanes)[1], grads, column, width, sample, lanes, 0)
-                clear(data_sums, d)
-                state[:] = states[slot]
-                seed(
-                    costate, rows, vectors, blochs[slot], state, spare, program, own.frame,
-                    own_sums.frame,
-                )  # fmt: skip
-                retrace(
-                    state, costate, spare, costate_spare, phases, rows, by_bit, program, own,
-                    data_cos, data_sin, data_sums, turns, own_sums,
-                )  # fmt: skip
-                unpack(data_grads, data_sums, first, d, sample, lanes)
-            for i in range(steps):
-                for bit in range(n):
-                    own_sums.turns[i, bit] = total(load(turns, i * n + bit))
+    chunks = -(-cos.shape[0] // lanes)
+    groups = min(GROUPS, chunks)
+    prepared, states = cut(kept, windows * prepared_size(steps, n, targets, lanes))
+    prepared = prepared.reshape(windows, -1)
+    states = states.reshape(-1, state_size(n, lanes))
+    work, sums = cut(work, threads * backward_size(n, d, steps, lanes))
+    sums = sums.reshape(groups, windows, -1)
+    if thread != BEFORE_AND_AFTER:
+        _, rest = cut(work, thread * backward_size(n, d, steps, lanes))
+        state, rest = cut(rest, lanes * (2 << n))
+        spare, rest = cut(rest, lanes * (2 << n))
+        costate, rest = cut(rest, lanes * (2 << n))
+        costate_spare, rest = cut(rest, lanes * (2 << n))
+        phases, rest = cut(rest, lanes * (2 << n))
+        data_cos, rest = cut(rest, lanes * d)
+        data_sin, rest = cut(rest, lanes * d)
+        data_sums, rest = cut(rest, lanes * d)
+        rows, rest = cut(rest, lanes * 4 * n)
+        vectors, rest = cut(rest, lanes * 3 * n)
+        by_bit, rest = cut(rest, lanes * n)
+        turns, _ = cut(rest, lanes * steps * n)
+        for group in range(thread, groups, threads):
+            begin, end = chunk_range(group, groups, chunks)
+            for window in range(windows):
+                own = carve_prepared(prepared[window], steps, n, targets, lanes)
+                sums[group, window] = 0
+                own_sums = carve_sums(sums[group, window], steps, n, targets)
+                clear(turns, steps * n)
+                for chunk in range(begin, end):
+                    last, bloch = cut(states[window * chunks + chunk], lanes * (2 << n))
+                    sample, first = chunk * lanes, firsts[window] * program.angles
+                    pack(data_cos, cos, first, d, sample, lanes, 1)
+                    pack(data_sin, sin, first, d, sample, lanes, 0)
+                    for t in range(targets):
+                        column = feature_column(program, firsts[window], t)
+                        row = cut(rows, t * width * lanes)[1]
+                        pack(row, grads, column, width, sample, lanes, 0)
+                    clear(data_sums, d)
+                    copy(state, last, 2 << n)
+                    seed(
+                        costate, rows, vectors, bloch, state, spare, program, own.frame,
+                        own_sums.frame,
+                    )  # fmt: skip
+                    retrace(
+                        state, costate, spare, costate_spare, phases, rows, by_bit, program, own,
+                        data_cos, data_sin, data_sums, turns, own_sums,
+                    )  # fmt: skip
+                    unpack(data_grads, data_sums, first, d, sample, lanes)
+                for i in range(steps):
+                    for bit in range(n):
+                        own_sums.turns[i, bit] = total(load(turns, i * n + bit))
+    if thread == BEFORE_AND_AFTER or threads == 1:
+        for group in range(1, groups):
+            for window in range(windows):
+                for i in range(sums.shape[2]):
+                    sums[0, window, i] += sums[group, window, i]
+        for window in range(windows):
+            first, last = firsts[window], firsts[window] + n
+            collect(
+                program, weights[:, first:last], sums[0, window], gradient[:, first:last], work
+            )  # fmt: skip
 
 
-def forward_rows(n, d):
-    """Rows of scratch that `forward` cuts up, for each thread."""
-    return (4 << n) + 2 * d + 4 * n
+@inline
+def state_size(n, lanes):
+    """Numbers in a chunk of final states, with their Bloch vectors."""
+    return lanes * ((2 << n) + 3 * n)
 
 
-def backward_rows(n, d, steps):
-    """Rows of scratch that `backward` cuts up, for each thread."""
-    return (10 << n) + 3 * d + (8 + steps) * n
+@inline
+def forward_size(n, d, lanes):
+    """Numbers of scratch that `forward` cuts up, for each thread."""
+    return lanes * ((4 << n) + 2 * d + 4 * n)
 
 
-@entry
-def prepare_windows(program, firsts, weights, prepared):
-    """`prepare` for every window."""
-    for window in range(firsts.size):
-        own = weights[:, firsts[window] : firsts[window] + program.n]
-        prepare(program, own, of_window(prepared, window))
-
-
-@entry
-def collect_windows(program, firsts, weights, sums, gradient):
-    """`collect` for every window, after adding up the groups in their order."""
-    for group in range(1, sums.shape[0]):
-        for window in range(firsts.size):
-            for i in range(sums.shape[2]):
-                sums[0, window, i] += sums[group, window, i]
-    for window in range(firsts.size):
-        first, last = firsts[window], firsts[window] + program.n
-        collect(program, weights[:, first:last], sums[0, window], gradient[:, first:last])
+@inline
+def backward_size(n, d, steps, lanes):
+    """Numbers of scratch that `backward` cuts up, for each thread."""
+    return lanes * ((10 << n) + 3 * d + (8 + steps) * n)

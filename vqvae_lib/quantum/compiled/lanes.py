@@ -199,7 +199,7 @@ def store(typing: Any, a: Any, i: Any, v: Any) -> Any:
     return types.void(a, types.intp, v), generate
 
 
-@numba.njit(inline="always")
+@numba.njit(inline="always", _nrt=False)
 def add(a: Any, i: Any, v: Any) -> None:
     """Add v to row i of a."""
     store(a, i, load(a, i) + v)

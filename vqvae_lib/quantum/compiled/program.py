@@ -28,17 +28,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 from vqvae_lib.quantum.circuit import Circuit, Entangle, Operation, Rotate
 
-__all__ = ["Program", "compile_program"]
+__all__ = ["Program", "compile_program", "pack_program", "unpack_program"]
 
 # In place of a row of weights: no row, and the data.
 NOTHING, DATA = -1, -2
 
 STEP = np.dtype(
     [
-        ("data_phase", np.bool_),  # whether the data's RZ acts first
+        ("data_phase", np.int64),  # whether the data's RZ acts first
         ("before", np.int64),  # row of weights whose ω acts before the permutation
         ("before_angle", np.float64),  # constant angle before it
         ("after", np.int64),  # row of weights whose φ acts after it
@@ -63,9 +64,62 @@ class Program(NamedTuple):
     source: np.ndarray  # (S, N) int32: where amplitude k comes from
     sign: np.ndarray  # (S, N) int8: of the CZ gates
     bits: np.ndarray  # (T,) bits that are read
+    low: int  # all of them lie in [low, high)
+    high: int
     order: np.ndarray  # (N,) int32: permutation of the probabilities; empty: read Bloch vectors
     last_row: int  # row of weights that turns the Bloch vectors, or NOTHING
     x_too: bool  # whether <X> is read besides <Z>
+
+
+# How a program begins that is packed into one array: its numbers, and the lengths of its arrays.
+_HEAD = np.dtype(
+    [
+        *((name, np.int64) for name in ("n", "angles", "start_row", "last_row", "x_too")),
+        *((name, np.int64) for name in ("low", "high")),
+        *((name, np.float64) for name in ("start_cos", "start_sin", "start_angle")),
+        *((name, np.int64) for name in ("steps", "bits", "order")),
+    ]
+)
+_HEAD_BYTES, _STEP_BYTES = _HEAD.itemsize, STEP.itemsize
+
+
+def pack_program(program: Program) -> np.ndarray:
+    """Write a program into one array of bytes: a kernel takes one argument sooner than sixteen."""
+    head = np.zeros(1, _HEAD)
+    for name in _HEAD.fields or ():
+        value = getattr(program, name)
+        head[name] = len(value) if isinstance(value, np.ndarray) else value
+    arrays = (head, program.steps, program.bits, program.source, program.order, program.sign)
+    return np.concatenate([array.reshape(-1).view(np.uint8) for array in arrays])
+
+
+@njit(inline="always", _nrt=False)
+def unpack_program(packed):
+    """The program that `pack_program` wrote; its arrays are views."""
+    head = packed[:_HEAD_BYTES].view(_HEAD)[0]
+    amplitudes = 1 << head.n
+    steps = _HEAD_BYTES
+    bits = steps + _STEP_BYTES * head.steps
+    source = bits + 8 * head.bits
+    order = source + 4 * head.steps * amplitudes
+    sign = order + 4 * head.order
+    return Program(
+        head.n,
+        head.angles,
+        head.start_cos,
+        head.start_sin,
+        head.start_angle,
+        head.start_row,
+        packed[steps:bits].view(STEP),
+        packed[source:order].view(np.int32).reshape(head.steps, amplitudes),
+        packed[sign:].view(np.int8).reshape(head.steps, amplitudes),
+        packed[bits:source].view(np.int64),
+        head.low,
+        head.high,
+        packed[order:sign].view(np.int32),
+        head.last_row,
+        head.x_too,
+    )
 
 
 class _Step:
@@ -178,6 +232,8 @@ def compile_program(
         source=np.array([s.source for s in steps], np.int32).reshape(-1, 2**n),
         sign=np.array([s.flip[s.source] for s in steps], np.int8).reshape(-1, 2**n),
         bits=np.array([n - 1 - q for q in targets], np.int64),
+        low=n - 1 - max(targets),
+        high=n - min(targets),
         order=order,
         last_row=last_row,
         x_too=circuit.readout == "ZX",

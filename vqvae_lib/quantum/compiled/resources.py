@@ -6,7 +6,6 @@ fork, and a lock that another thread held would stay shut for ever.
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections.abc import Callable
@@ -16,12 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["Scratch", "borrowed", "release_scratch", "run", "threads_for"]
+__all__ = ["SMALL", "Scratch", "borrowed", "release_scratch", "run", "threads_for"]
 
 # Below this many amplitudes times samples times steps, a second thread costs more than it saves.
 _PARALLEL = 1 << 18
 # Most bytes of scratch that are held for the next call.
 _KEEP = 1 << 28
+# Arrays of fewer bytes are left to malloc, which is as fast with them.
+SMALL = 1 << 16
 
 _executor: ThreadPoolExecutor | None = None
 
@@ -34,11 +35,12 @@ def threads_for(work: int, parts: int) -> int:
 def run(kernel: Callable[..., None], threads: int, *args: Any) -> None:
     """Call ``kernel(thread, threads, *args)`` for each of the threads, of which this is one."""
     global _executor
-    if threads > 1 and _executor is None:
+    if threads == 1:
+        kernel(0, 1, *args)
+        return
+    if _executor is None:
         _executor = ThreadPoolExecutor(os.cpu_count(), "vqvae_lib.quantum")
-    others = []
-    if _executor is not None:
-        others = [_executor.submit(kernel, i, threads, *args) for i in range(1, threads)]
+    others = [_executor.submit(kernel, i, threads, *args) for i in range(1, threads)]
     try:
         kernel(0, threads, *args)
     finally:
@@ -62,41 +64,42 @@ class Scratch:
     def reset(self) -> None:
         """Begin empty, with a lock that nobody holds."""
         self.held = 0
-        self._free: dict[tuple[tuple[int, ...], np.dtype], list[np.ndarray]] = {}
+        self._free: dict[tuple[int, np.dtype], list[np.ndarray]] = {}
         # A garbage collection inside `give` may call `give` again (see `_Borrowed`).
         self._lock = threading.RLock()
 
-    def take(self, shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
-        """Hand out an array with arbitrary content."""
+    def take(self, size: int, kind: np.dtype) -> np.ndarray:
+        """Hand out an array of `size` numbers, of arbitrary content."""
+        if size * kind.itemsize < SMALL:
+            return np.empty(size, kind)
         with self._lock:
-            free = self._free.get((shape, kind))
+            free = self._free.get((size, kind))
             if free:
                 array = free.pop()
                 self.held -= array.nbytes
                 if not free:
-                    del self._free[shape, kind]  # so that, given back, the shape is the newest
+                    del self._free[size, kind]  # so that, given back, the size is the newest
                 return array
         # Rows begin at cache lines.
-        size = math.prod(shape)
         room = np.empty(size + 64 // kind.itemsize, kind)
         offset = -room.ctypes.data % 64 // kind.itemsize
-        return room[offset : offset + size].reshape(shape)
+        return room[offset : offset + size]
 
     def give(self, array: np.ndarray) -> None:
-        """Hold an array for the next caller who needs its shape; make room for it, or let it go."""
+        """Hold an array for the next caller who needs its size; make room for it, or let it go."""
+        if not SMALL <= array.nbytes <= self.cap:
+            return
         with self._lock:
-            if array.nbytes > self.cap:
-                return
             while self._free and self.held + array.nbytes > self.cap:
                 self._drop_oldest()
-            self._free.setdefault((array.shape, array.dtype), []).append(array)
+            self._free.setdefault((array.size, array.dtype), []).append(array)
             self.held += array.nbytes
 
     def _drop_oldest(self) -> None:
-        shape = next(iter(self._free))
-        self.held -= self._free[shape].pop().nbytes
-        if not self._free[shape]:
-            del self._free[shape]
+        oldest = next(iter(self._free))
+        self.held -= self._free[oldest].pop().nbytes
+        if not self._free[oldest]:
+            del self._free[oldest]
 
     def release(self) -> None:
         """Free all that is held."""

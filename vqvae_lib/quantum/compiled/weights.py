@@ -15,41 +15,68 @@ from vqvae_lib.quantum.compiled.lanes import full, store
 from vqvae_lib.quantum.compiled.program import NOTHING
 from vqvae_lib.quantum.compiled.readout import FRAME
 
-__all__ = ["Prepared", "Sums", "carve", "collect", "of_window", "prepare", "sums_size"]
+__all__ = [
+    "Prepared",
+    "Sums",
+    "carve_prepared",
+    "carve_sums",
+    "collect",
+    "prepare",
+    "prepared_size",
+    "sums_size",
+]
 
 
 class Prepared(NamedTuple):
-    """What the kernels need of the weights: S steps, N = 2**n amplitudes, T qubits that are read.
+    """What a window needs of the weights: S steps, N = 2**n amplitudes, T qubits that are read."""
 
-    Each array has one more axis in front, for the windows.
-    """
-
-    phase_cos: np.ndarray  # (S, N), the phases of `gather`
-    phase_sin: np.ndarray
     turn_tan: np.ndarray  # tan(t/2) and sin(t) of t = θ/2: row i·n + bit, step i
     turn_sin: np.ndarray
+    phase_cos: np.ndarray  # (S, N), the phases of `gather`
+    phase_sin: np.ndarray
     start: np.ndarray  # (n, 4): cosine and sine of the half angles of RZ and RY of the product
     frame: np.ndarray  # (T, 6), how the last Rot turns the Bloch vectors
 
 
 @inline
-def of_window(p, window):
-    """One window's part."""
+def prepared_size(steps, n, targets, lanes):
+    """How many numbers `carve_prepared` cuts up, and a few, so that they end where a row does."""
+    numbers = 2 * steps * n * lanes + 2 * (steps << n) + 4 * n + FRAME * targets
+    return -(-numbers // lanes) * lanes
+
+
+@inline
+def carve_prepared(numbers, steps, n, targets, lanes):
+    """Cut a flat array into `Prepared`."""
+    turns, phases = steps * n * lanes, steps << n
+    a, b = 2 * turns, 2 * turns + phases
+    c, d = b + phases, b + phases + 4 * n
     return Prepared(
-        p.phase_cos[window], p.phase_sin[window], p.turn_tan[window], p.turn_sin[window],
-        p.start[window], p.frame[window],
-    )  # fmt: skip
+        numbers[:turns],
+        numbers[turns:a],
+        numbers[a:b].reshape(steps, 1 << n),
+        numbers[b:c].reshape(steps, 1 << n),
+        numbers[c:d].reshape(n, 4),
+        numbers[d : d + FRAME * targets].reshape(targets, FRAME),
+    )
 
 
 @piece
-def phase_tree(cos, sin, angles):
-    """cos[k] + i sin[k] = exp(-i/2 Σ_q z_q(k) angles[q]), by doubling from the last qubit on."""
-    n = angles.size
+def phase_tree(cos, sin, constant, row, column, weights):
+    """cos[k] + i sin[k] = exp(-i/2 Σ_q z_q(k) t_q), by doubling from the last qubit on.
+
+    The angles t are those of the RZ on one side of a step's permutation: a constant, and a row of
+    weights.
+    """
+    n = weights.shape[1]
+    real = cos.dtype.type
     cos[0], sin[0] = 1, 0
     for bit in range(n):
         half = 1 << bit
-        c = cos.dtype.type(math.cos(0.5 * angles[n - 1 - bit]))
-        s = cos.dtype.type(math.sin(0.5 * angles[n - 1 - bit]))
+        angle = constant
+        if row != NOTHING:
+            angle += weights[row, n - 1 - bit, column]
+        c, s = real(math.cos(0.5 * angle)), real(math.sin(0.5 * angle))
         for k in range(half):
             re, im = cos[k], sin[k]
             cos[k + half], sin[k + half] = c * re - s * im, c * im + s * re
@@ -70,29 +97,19 @@ def fold_back(sums, gradient):
 
 
 @piece
-def gate_angles(angles, constant, row, column, weights):
-    """Angles of the RZ on one side of a step's permutation: a constant, and a row of weights."""
-    for q in range(angles.size):
-        angles[q] = constant
-        if row != NOTHING:
-            angles[q] += weights[row, q, column]
+def prepare(program, weights, own, room):
+    """Fill in `own` for one window, from the weights (layers, n, 3) of its qubits.
 
-
-@piece
-def prepare(program, weights, own):
-    """Fill in `own` for one window, from the weights (layers, n, 3) of its qubits."""
+    `room` is scratch, 2 · 2**n numbers.
+    """
     n = program.n
     real = own.start.dtype.type
-    cos = np.empty(1 << n, own.start.dtype)
-    sin = np.empty(1 << n, own.start.dtype)
-    angles = np.empty(n, np.float64)
+    cos, sin = room[: 1 << n], room[1 << n : 2 << n]
     for i in range(program.steps.size):
         step = program.steps[i]
         re, im = own.phase_cos[i], own.phase_sin[i]
-        gate_angles(angles, step.before_angle, step.before, 2, weights)
-        phase_tree(cos, sin, angles)
-        gate_angles(angles, step.after_angle, step.after, 0, weights)
-        phase_tree(re, im, angles)
+        phase_tree(cos, sin, step.before_angle, step.before, 2, weights)
+        phase_tree(re, im, step.after_angle, step.after, 0, weights)
         for k in range(1 << n):
             j = program.source[i, k]
             a, b, c, d = re[k], im[k], cos[j], sin[j]
@@ -131,7 +148,7 @@ def prepare(program, weights, own):
 
 @inline
 def sums_size(steps, n, targets):
-    """How many numbers `carve` cuts up."""
+    """How many numbers `carve_sums` cuts up."""
     return (steps << n) + steps * n + 2 * n + FRAME * targets
 
 
@@ -145,7 +162,7 @@ class Sums(NamedTuple):
 
 
 @inline
-def carve(sums, steps, n, targets):
+def carve_sums(sums, steps, n, targets):
     """Cut a flat array into `Sums`."""
     a = steps << n
     b, c = a + steps * n, a + steps * n + 2 * n
@@ -158,7 +175,7 @@ def carve(sums, steps, n, targets):
 
 
 @piece
-def collect(program, weights, all_sums, gradient):
+def collect(program, weights, all_sums, gradient, room):
     """The way back of `prepare`: add a window's gradients to those of its weights.
 
     Parameters
@@ -168,13 +185,15 @@ def collect(program, weights, all_sums, gradient):
     weights
         Those of the window's qubits, (layers, n, 3).
     all_sums
-        What a pass collected, see `carve`; used up.
+        What a pass collected, see `carve_sums`; used up.
     gradient
         (layers, n, 3); added to.
+    room
+        Scratch, 2**n numbers.
     """
     n = program.n
-    sums = carve(all_sums, program.steps.size, n, program.bits.size)
-    before = np.empty(1 << n, all_sums.dtype)
+    sums = carve_sums(all_sums, program.steps.size, n, program.bits.size)
+    before = room[: 1 << n]
     for i in range(program.steps.size):
         step = program.steps[i]
         if step.before != NOTHING:
