@@ -458,9 +458,9 @@ def refused(path, cls):
 HUGE_CLAIMS = [
     lambda i, t: i["arguments"].update(hidden_dim=10**9, input_dim=10**9),
     lambda i, t: i["arguments"].update(n_qubits=10**8, latent_dim=2 * 10**8),
-    lambda i, t: i["arguments"].update(encoder_layers=10**8),
+    lambda i, t: i["arguments"].update(encoder_layers=10**7 + 1),
     lambda i, t: i["arguments"].update(space_layers=10**7),
-    lambda i, t: i["arguments"].update(encoder_layers=5000),
+    lambda i, t: i["arguments"].update(encoder_layers=5001),
     lambda i, t: i["arguments"].update(bottleneck="patched", patches=10**9),
     lambda i, t: i["arguments"].update(n_qubits=400, latent_dim=800, bottleneck="fourier"),
     lambda i, t: i["arguments"].update(condition={"name": "Labels", "n_classes": 10**12}),
