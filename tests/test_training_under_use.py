@@ -207,7 +207,7 @@ def test_a_run_whose_model_changes_is_resumed_to_the_same_bits(change, tmp_path)
 
     whole, expected = train(tmp_path / "whole")
     # Before the first epoch is complete, before the change, in its epoch, and after it.
-    for batch in (2, 4, 2, 4):
+    for batch in (2, 4, 2, 4):  # two an epoch
         with stopping(batch), pytest.raises(Stop):
             train(tmp_path / "parts")
     last, history = train(tmp_path / "parts")
@@ -223,6 +223,8 @@ def test_the_same_call_on_the_same_model_goes_on_where_it_was_stopped(tmp_path):
     expected = fit(whole, x(), epochs=4, before_epoch=thaw_at(whole, 2))
     before_epoch, path = thaw_at(network, 2), tmp_path / "run"
     with stopping(3), pytest.raises(Stop):
+        fit(network, x(), epochs=4, before_epoch=before_epoch, checkpoint=path)
+    with stopping(2), pytest.raises(Stop):  # and in the epoch after it
         fit(network, x(), epochs=4, before_epoch=before_epoch, checkpoint=path)
     assert fit(network, x(), epochs=4, before_epoch=before_epoch, checkpoint=path) == expected
     assert same(network.state_dict(), whole.state_dict())

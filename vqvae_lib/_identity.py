@@ -216,7 +216,6 @@ class _Writer:
         """List, by name, what the parts of a model have beside weights and saved buffers."""
         self._parts |= set(map(id, model.modules()))
         kinds: dict[type, None] = {}
-        held = any(part.training for part in model.modules())
         for name, part in model.named_modules():
             prefix = f"{name}." if name else ""
             for attribute, value in sorted(vars(part).items()):
@@ -226,7 +225,7 @@ class _Writer:
                     yield f"{prefix}{attribute} = {self.write(value)}"
             for attribute in sorted(part._non_persistent_buffers_set):
                 yield f"{prefix}{attribute} = {self.write(part._buffers[attribute])}"
-            if held and not part.training:
+            if model.training and not part.training:
                 yield f"{prefix}training = False"
             kinds |= dict.fromkeys(type(part).__mro__)
         for kind in kinds:

@@ -87,6 +87,8 @@ def is_small(model: nn.Module, x: Tensor, batch_size: int) -> bool:
     each amplitude. A second thread gains little there, and where the processor is busy with
     something else, waiting for it takes several times as long as the work.
     """
+    if x.device.type != "cpu":
+        return False
     work = 0
     for part in model.modules():
         n = getattr(getattr(part, "circuit", None), "n_qubits", None)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from vqvae_lib._checks import describe
 from vqvae_lib._evaluating import begin_training, evaluating, find_held
-from vqvae_lib._process import GlobalGenerators, use_one_thread
+from vqvae_lib._process import GlobalGenerators
 from vqvae_lib._samples import Samples, describe_scale, is_out_of_scale
 from vqvae_lib.history import History
 
@@ -98,6 +98,7 @@ class Run:
         fused = True if self.device.type in ("cpu", "cuda") else None
         weights = _list_weights(model)
         self.optimizer = OPTIMIZERS[optimizer](weights, weight_decay=weight_decay, fused=fused)
+        self.trained_at_first = self._list_trained()
         start = _copy_weights(model)
         self.completed = _Completed(History(), start, start)
 
@@ -105,12 +106,6 @@ class Run:
     def history(self) -> History:
         """Of the completed epochs."""
         return self.completed.history
-
-    @contextmanager
-    def borrow_process(self, *, one_thread: bool) -> Iterator[None]:
-        """Draw from the run's own state of torch's global generators, and set the threads."""
-        with self.global_generators.installed(), use_one_thread(one_thread):
-            yield
 
     # ---------------------------------------------------------------- an epoch
 
@@ -184,19 +179,19 @@ class Run:
             if len(batch[0]) > 1 or not self.model.training or "per channel" not in str(error):
                 raise
             raise ValueError(
-                "the last batch of an epoch has 1 sample, and batch normalisation needs two to "
-                "train with: pass drop_last=True, or another batch_size"
+                "a batch has 1 sample, and batch normalisation needs two to train with: pass "
+                "drop_last=True if it is the last of an epoch, or another batch_size"
             ) from error
         return _check_terms(terms, self.model)
 
     def _diverge(self, event: str, step: int = -1) -> TrainingDiverged:
-        parts = {"x_train": self.train, "x_valid": self.valid}
-        looks = [describe_scale(n, part[0]) for n, part in parts.items() if part]
-        odd = [describe_scale(n, p[0]) for n, p in parts.items() if p and is_out_of_scale(p[0])]
+        data = [("x_train", self.train[0]), *(("x_valid", x) for x in self.valid[:1])]
+        odd = [(name, x) for name, x in data if is_out_of_scale(x)]
+        looks = "; ".join(describe_scale(name, x) for name, x in odd or data)
         if step == 0 and not self.history.epochs:
-            advice = f"No step has been taken yet: look at data and loss. {'; '.join(looks)}."
+            advice = f"No step has been taken yet: look at data and loss. {looks}."
         elif odd:
-            advice = f"Try a smaller lr, or other units: {'; '.join(odd)}."
+            advice = f"Try a smaller lr, or other units: {looks}."
         else:
             advice = "Try a smaller lr."
         return TrainingDiverged(f"{event}; what this epoch did is undone. {advice}")
@@ -206,12 +201,11 @@ class Run:
     @contextmanager
     def ending_well(self, *, best: bool) -> Iterator[None]:
         """End with the weights of the best epoch or, after an accident, of the last good one."""
-        trained = self._list_trained()
         try:
             yield
         except BaseException as error:
             self._put_back(best=best)
-            self._set_trained(trained)  # so that the same call can be made again
+            self._set_trained(self.trained_at_first)  # so that the same call can be made again
             if isinstance(error, KeyboardInterrupt):
                 stop = TrainingInterrupted(
                     f"stopped after {self.history.epochs} completed epochs; the model has the "
@@ -282,7 +276,7 @@ class _Means:
 
     def __init__(self) -> None:
         self.counts: list[int] = []
-        self.batches: dict[str, list[Tensor | float]] = {}
+        self.batches: dict[str, list[Any]] = {}
 
     def add(self, terms: Terms, count: int) -> None:
         """Add a batch's terms, means over `count` samples."""
@@ -300,11 +294,12 @@ class _Means:
 
     def compute(self) -> dict[str, float]:
         """Weigh each batch by its size."""
-        return {
-            name: sum(count * float(term) for count, term in zip(self.counts, terms, strict=True))
-            / sum(self.counts)
-            for name, terms in self.batches.items()
-        }
+        means = {}
+        for name, terms in self.batches.items():
+            numbers = torch.stack(terms).tolist() if isinstance(terms[0], Tensor) else terms
+            total = sum(n * float(term) for n, term in zip(self.counts, numbers, strict=True))
+            means[name] = total / sum(self.counts)
+        return means
 
 
 def _seed_devices(model: nn.Module, purpose: str) -> None:

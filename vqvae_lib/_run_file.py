@@ -120,7 +120,6 @@ def _is_whole(state: dict[str, Any], history: Any, identity: Any) -> bool:
         and {len(column) for column in columns} == {len(history["lr"])}
         and isinstance(state["trained"], list)
         and {"generator", "torch"} <= state["rng"].keys()
-        and state["best"].keys() <= state["model"].keys()
     )
 
 

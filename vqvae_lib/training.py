@@ -28,7 +28,7 @@ from vqvae_lib._checks import (
 )
 from vqvae_lib._evaluating import preserve_modes
 from vqvae_lib._identity import identify_run
-from vqvae_lib._process import is_small
+from vqvae_lib._process import is_small, use_one_thread
 from vqvae_lib._progress import ProgressBar
 from vqvae_lib._run import OPTIMIZERS, Run, TrainingDiverged, TrainingInterrupted, Transform
 from vqvae_lib._run_file import RunFile
@@ -197,7 +197,8 @@ def fit(
     small = is_small(model, train[0], settings["batch_size"])
     run_file = None
     if checkpoint is not None:
-        threads = 1 if small else torch.get_num_threads()
+        on_cpu = train[0].device.type == "cpu"  # elsewhere the number doesn't matter
+        threads = 1 if small else torch.get_num_threads() if on_cpu else None
         identity = identify_run(model, train, valid, patience=patience, threads=threads, **settings)
         run_file = RunFile(check_path("checkpoint", checkpoint), identity)
     warn_of_scale("x_train", train[0])
@@ -205,7 +206,7 @@ def fit(
         warn_of_scale("x_valid", valid[0])
     context = before_epoch if isinstance(before_epoch, AbstractContextManager) else nullcontext()
 
-    with preserve_modes(model), context:
+    with preserve_modes(model), use_one_thread(small), context:
         run = Run(model, train, valid, **settings)
         if run_file is not None and resume and run_file.exists():
             run.restore(run_file.read(learning_rates))
@@ -217,7 +218,7 @@ def fit(
             for epoch in range(run.history.epochs, epochs):
                 if patience is not None and run.history.epochs_since_best >= patience:
                     break
-                with run.borrow_process(one_thread=small):
+                with run.global_generators.installed():
                     run.begin_epoch(epoch)
                     train_terms = run.train_epoch(learning_rates[epoch])
                     valid_terms = run.evaluate()
