@@ -298,13 +298,15 @@ def _place(error: BaseException) -> str:
 
 def _is_alike(a: Any, b: Any, *, values: bool = True) -> bool:
     """Whether two results are of the same make, and have the same values up to float32."""
-    if isinstance(a, Tensor | np.ndarray) and isinstance(b, Tensor | np.ndarray):
-        a, b = torch.as_tensor(a).detach(), torch.as_tensor(b).detach()
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        a, b = torch.as_tensor(a.copy()), torch.as_tensor(b.copy())
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        a, b = a.detach(), b.detach()
         if a.shape != b.shape or a.is_complex() != b.is_complex():
             return False
         wide = torch.complex128 if a.is_complex() else torch.float64
-        scale = 1.0 if not b.numel() else max(1.0, _largest(b))
         a, b = a.to(wide), b.to(wide)
+        scale = 1.0 if not b.numel() else max(1.0, _largest(b))
         return not values or torch.allclose(a, b, rtol=1e-4, atol=1e-5 * scale, equal_nan=True)
     if isinstance(a, bool | str) or isinstance(b, bool | str):
         return bool(a == b) or not values
@@ -327,8 +329,10 @@ def _largest(x: Tensor) -> float:
 
 
 def _is_finite(result: Any) -> bool:
-    if isinstance(result, Tensor | np.ndarray):
-        return bool(torch.isfinite(torch.as_tensor(result)).all())
+    if isinstance(result, np.ndarray):
+        return bool(np.isfinite(result).all())
+    if isinstance(result, Tensor):
+        return bool(torch.isfinite(result).all())
     if isinstance(result, int | float):
         return abs(result) < math.inf
     return all(_is_finite(part) for part in _parts(result).values())
