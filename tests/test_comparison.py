@@ -182,9 +182,6 @@ def test_a_line_that_was_cut_off_is_run_again(tmp_path):
     assert compare(run, ONE_EACH, **options) == expected
     assert len(calls) == 1
     assert options["store"].read_text() == whole
-    options["store"].write_text("what?\n" + whole)
-    with pytest.raises(ValueError, match="line 1: expected a run as JSON, got 'what\\?'"):
-        compare(run, ONE_EACH, **options)
 
 
 def test_numpy_s_numbers_are_folds_and_seeds():
@@ -215,7 +212,7 @@ def unfinished(arm, fold, seed):
         ({"family": [Contrast("best", "plain")]}, "family: arm='best': expected one of 'good'"),
         ({"family": [Contrast("good", "none")]}, "family: baseline='none': expected one of"),
         ({"test_to_train": -1}, "test_to_train=-1: expected a finite number at least 0"),
-        ({"run": unfinished, "arms": {"good": [{}]}, "family": ()}, r"run gave {'valid': nan} for"),
+        ({"run": unfinished, "arms": {"good": [{}]}, "family": ()}, "run gave valid=nan: expected a finite number, for"),
     ],
 )
 def test_what_is_unfair_or_does_not_fit_is_refused(options, message):

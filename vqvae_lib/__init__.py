@@ -44,8 +44,9 @@ from vqvae_lib.quantum_autoencoder import (
     compression_bound,
     density_matrix,
 )
+from vqvae_lib.scaling import ImageScaling, TableScaling
 from vqvae_lib.splits import GroupFold, GroupSplit, RandomSplit
-from vqvae_lib.training import TrainingDiverged, cosine, fit
+from vqvae_lib.training import TrainingDiverged, TrainingInterrupted, cosine, fit
 from vqvae_lib.vae import VAE, GaussianEncoder, KLWarmUp, Posterior, mlp_vae, reparameterise
 from vqvae_lib.vqvae import VQVAE
 
@@ -67,6 +68,7 @@ __all__ = [
     "GroupSplit",
     "History",
     "ImageData",
+    "ImageScaling",
     "KLWarmUp",
     "Labels",
     "LinearAutoencoder",
@@ -78,7 +80,9 @@ __all__ = [
     "QuantumLayer",
     "RandomSplit",
     "TableData",
+    "TableScaling",
     "TrainingDiverged",
+    "TrainingInterrupted",
     "active_units",
     "amplitude_states",
     "best_unitary",

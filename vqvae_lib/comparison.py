@@ -16,10 +16,11 @@ the same call sends them to a cluster.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,6 +132,7 @@ class Comparison:
         ValueError
             If there is no such arm or score.
         """
+        check_choice("baseline", baseline, self.arms)
         return self._estimate(Contrast(arm, baseline, score), family_size=1)
 
     def test_family(self) -> dict[Contrast, Difference]:
@@ -143,7 +145,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Give all of it as JSON can hold it."""
-        return asdict(self)
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Comparison:
@@ -155,22 +157,29 @@ class Comparison:
             If the comparison was saved by a version that did not know folds.
         """
         check_instance("fields", fields, Mapping, "a dict, as to_dict gives it")
-        if "folds" not in fields:
+        if "arms" in fields and "folds" not in fields:
             raise ValueError(
-                f"a comparison with {', '.join(fields)}, but no folds, was saved by version 1, "
-                "which took seeds for independent units: run it anew"
+                f"fields: a comparison with {', '.join(fields)}, but no folds, was saved by "
+                "version 1, which took seeds for independent units: run it anew"
             )
+        names = [field.name for field in dataclasses.fields(cls)]
+        if set(fields) != set(names):
+            found = ", ".join(map(repr, fields)) or "none"
+            raise ValueError(f"fields are {found}: expected {', '.join(names)}, as of to_dict")
         try:
-            return cls(
-                arms={name: Arm(**arm) for name, arm in fields["arms"].items()},
-                folds=tuple(fields["folds"]),
-                seeds=tuple(fields["seeds"]),
-                tuning_seeds=tuple(fields["tuning_seeds"]),
-                family=tuple(Contrast(*contrast) for contrast in fields["family"]),
-                test_to_train=fields["test_to_train"],
-            )
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"fields are not those of to_dict: {error!r}") from error
+            arms = {name: Arm(**arm) for name, arm in fields["arms"].items()}
+        except (AttributeError, TypeError) as error:
+            raise ValueError(
+                f"fields['arms'] are not arms as to_dict gives them: {error}"
+            ) from error
+        return cls(
+            arms=arms,
+            folds=_check_numbers("folds", fields["folds"]),
+            seeds=_check_numbers("seeds", fields["seeds"]),
+            tuning_seeds=_check_numbers("tuning_seeds", fields["tuning_seeds"]),
+            family=_check_family(fields["family"]),
+            test_to_train=check_number("fields: test_to_train", fields["test_to_train"], least=0),
+        )
 
     def _estimate(self, contrast: Contrast, *, family_size: int) -> Difference:
         arm, baseline, score = contrast
@@ -194,6 +203,9 @@ def correct_families(
         The difference for each comparison's name and contrast, with corrected p-values, and
         `detectable` at the level 0.05/m for m tests in all.
     """
+    check_instance("comparisons", comparisons, Mapping, "a dict of comparisons by name")
+    for name, one in comparisons.items():
+        check_instance(f"comparisons[{name!r}]", one, Comparison, "a Comparison")
     pairs = [(name, contrast) for name, one in comparisons.items() for contrast in one.family]
     differences = {
         (name, contrast): comparisons[name]._estimate(contrast, family_size=len(pairs))
@@ -261,15 +273,13 @@ def compare(
     """
     check_instance("run", run, Callable, "a function run(arm, fold, seed, **setting)")  # type: ignore[arg-type]
     arms = _check_arms(arms)
-    folds, seeds, tuning_seeds = (
-        tuple(check_seed(f"{name}[{i}]", n) for i, n in enumerate(_check_row(name, row)))
-        for name, row in (("folds", folds), ("seeds", seeds), ("tuning_seeds", tuning_seeds))
-    )
+    folds, seeds = _check_numbers("folds", folds), _check_numbers("seeds", seeds)
+    tuning_seeds = _check_numbers("tuning_seeds", tuning_seeds)
     family = _check_family(family)
     check_instance("select", select, str, "the name of a score")
     test_to_train = check_number("test_to_train", test_to_train, least=0)
-    if jobs is not None and jobs != -1:
-        jobs = check_count("jobs", jobs, most=10_000)
+    if jobs is not None and not (jobs := check_count("jobs", jobs, least=-10_000, most=10_000)):
+        raise ValueError("jobs=0: expected a number of runs at a time, or -1 for all processors")
     _check_fairness({name: len(candidates) for name, candidates in arms.items()}, tuning_seeds)
     _check_distinct(folds, seeds, tuning_seeds)
     for contrast in family:
@@ -293,6 +303,8 @@ def compare(
         name: Arm(list(map(dict, arms[name])), tuning[name], chosen[name], runs.table(row))
         for name, row in batches.items()
     }
+    for i, contrast in enumerate(family):
+        check_choice(f"family[{i}]: score", contrast.score, outcomes[contrast.arm].scores)
     return Comparison(outcomes, folds, seeds, tuning_seeds, family, test_to_train)
 
 
@@ -317,10 +329,11 @@ def _tune(
     }
 
 
-def _check_row(name: str, row: Sequence[int]) -> tuple[Any, ...]:
+def _check_numbers(name: str, row: Sequence[int]) -> tuple[int, ...]:
     if isinstance(row, np.ndarray | Tensor):
         row = row.tolist()
-    return check_sequence(name, row, "whole numbers", least=0)
+    numbers = check_sequence(name, row, "whole numbers", least=0)
+    return tuple(check_seed(f"{name}[{i}]", number) for i, number in enumerate(numbers))
 
 
 def _check_arms(arms: Mapping[str, Sequence[Setting]]) -> dict[str, list[dict[str, Any]]]:
