@@ -167,7 +167,7 @@ def task_test(env, options):
 def task_browser(env, options):
     """Open every page of the built book in Chromium (after `book`)."""
     say("Opening every page of the book in Chromium.")
-    env.run("-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "tests/browser")
+    env.run("-m", "pytest", "-q", "-n", "2", "--dist", "loadscope", "tests/browser")
 
 
 def task_lab(env, options):

@@ -252,6 +252,32 @@ def test_a_change_in_the_library_executes_again(scratch):
     assert caches != first[2]
 
 
+def test_notebooks_are_executed_side_by_side(scratch):
+    """Each waits for the other to begin: one after the other, the first would have to run twice."""
+    text = (scratch.folder / "notebook.ipynb").read_text()
+    for name in ("notebook", "second"):
+        notebook = json.loads(text)
+        notebook["cells"][1]["source"] = (
+            "import time\nfrom pathlib import Path\n"
+            f"with Path('runs.txt').open('a') as f: f.write('{name} ')\n"
+            "while len(set(Path('runs.txt').read_text().split())) < 2: time.sleep(0.05)"
+        )
+        (scratch.folder / f"{name}.ipynb").write_text(json.dumps(notebook))
+    toc = "root: intro\nentries:\n- file: notebook\n- file: second\n"
+    (scratch.folder / "_toc.yml").write_text(toc)
+    done = scratch.build()
+    assert done.returncode == 0, done.stderr
+    runs = (scratch.folder / "runs.txt").read_text().split()
+    assert sorted(runs) == ["notebook", "second"]
+
+
+def test_a_notebook_that_fails_fails_the_build(scratch):
+    (scratch.folder / "vqvae_lib" / "data.py").unlink()
+    done = scratch.build()
+    assert done.returncode != 0
+    assert "Executing notebook failed: CellExecutionError" in done.stderr
+
+
 def test_a_missing_page_fails_the_build(scratch):
     (scratch.folder / "_toc.yml").write_text("root: intro\nentries:\n- file: lost\n")
     (scratch.folder / "notebook.ipynb").unlink()

@@ -12,12 +12,21 @@ Fixtures for a test of one page:
 
 `page_over_file` does the same with a `file://` address. `show(widget, width=390)` needs no book:
 it opens a page with that figure alone, started as in the book.
+
+No assertion comes before what it asserts. A key or the mouse is answered at once: the action ends
+when the page has handled it, and the figures draw while they do. What comes later is waited for:
+another width or whatever is drawn in the next frame by `next_frames`, a touch and all that takes
+its time (a clipboard, a kernel) by Playwright's `expect` or by asking again.
+
+Tests of the same page of the book run in the same process, which opens it once; all others go
+wherever there is room.
 """
 
 import contextlib
 import functools
 import http.server
 import os
+import re
 import shutil
 import sys
 import threading
@@ -27,6 +36,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT as AXE
 from playwright.sync_api import Page, sync_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
 
@@ -93,6 +103,19 @@ def pytest_generate_tests(metafunc):
     """Run a test that asks for `path` once on each page, one page after the other."""
     if "path" in metafunc.fixturenames:
         metafunc.parametrize("path", pages() or ["no page"], scope="module")
+
+
+class ByPage(LoadScopeScheduling):
+    """Which tests run in the same process: those of one page of the book, those of JupyterLab."""
+
+    def _split_scope(self, nodeid):
+        page = re.search(r"\[(.+\.html)", nodeid)
+        return page[1] if page else nodeid.split("::")[0] if "jupyterlab" in nodeid else nodeid
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Share the tests out by pages, with `-n 2 --dist loadscope`."""
+    return ByPage(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @dataclass
@@ -198,6 +221,13 @@ def settle(page):
         page.evaluate("MathJax.startup.promise")
     page.wait_for_function(
         "document.querySelectorAll('[data-vq-widget]:not([data-vq-ready])').length === 0"
+    )
+
+
+def next_frames(page):
+    """Wait until the page has been drawn anew, with all that it had put off until then."""
+    page.evaluate(
+        "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
     )
 
 

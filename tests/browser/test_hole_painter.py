@@ -7,7 +7,7 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from tests.browser.conftest import BOOK
+from tests.browser.conftest import BOOK, next_frames
 from tests.course.test_hole_painter import HolePainter, filled, rounded, state_in_html, unpacked
 from vqvae_lib.likelihoods import Binomial
 from vqvae_lib.vqvae import VQVAE
@@ -42,9 +42,7 @@ def opened(show):
 
 def rest(page):
     """Wait until the fill is computed in full, two frames after the last change."""
-    page.evaluate(
-        "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
-    )
+    next_frames(page)
     page.wait_for_function("document.querySelector('.vq-hole').dataset.steps === '30'")
 
 
@@ -140,8 +138,9 @@ def test_the_pointer_paints_and_wipes(opened):
 def test_a_finger_paints(opened):
     page = opened(width=390, has_touch=True).page
     page.get_by_role("button", name="clear").tap()
-    rest(page)
+    expect(page.locator(".vq-readout")).to_have_text("No pixel is hidden: paint a hole.")
     page.touchscreen.tap(*place(page, 2, 3))
+    expect(page.locator(".vq-readout")).not_to_have_text("No pixel is hidden: paint a hole.")
     assert_shows(page, [15])
     assert (
         page.locator(".vq-paint canvas").evaluate("c => getComputedStyle(c).touchAction") == "none"

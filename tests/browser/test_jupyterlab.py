@@ -11,7 +11,7 @@ import urllib.request
 
 import nbformat
 import pytest
-from playwright.sync_api import TimeoutError
+from playwright.sync_api import TimeoutError, expect
 
 PLANE = ".vq-plane .vq-map canvas"
 CELLS = {
@@ -103,9 +103,21 @@ def output(page, name):
     return page.locator(".jp-CodeCell").nth(list(CELLS).index(name)).locator(".jp-OutputArea")
 
 
-def in_python(page, expression):
-    """Value of an expression in the kernel, after the figure's last message has come there."""
-    page.wait_for_timeout(1500)  # the figure's message and the cell's take different roads
+def in_python(page, expression, until=lambda value: True):
+    """Value of an expression in the kernel, asked until it is as it should be, or for 20 s.
+
+    A figure's message and a cell's take different roads: the cell may be first.
+    """
+    for _attempt in range(40):
+        value = ask_python(page, expression)
+        if until(value):
+            break
+        page.wait_for_timeout(500)
+    return value
+
+
+def ask_python(page, expression):
+    """Value of an expression in the kernel."""
     page.locator(".jp-CodeCell").last.locator(".cm-content").click()
     page.keyboard.press("ControlOrMeta+A")
     mark = f"value {time.monotonic_ns()}"
@@ -125,17 +137,19 @@ def test_the_plane_moves_in_step_with_python(opened):
         numbers = re.search(r"\((-?[\d.]+), (-?[\d.]+)\)", read.text_content()).groups()
         return [float(number) for number in numbers]
 
-    before = chosen()
+    before, text = chosen(), read.text_content()
     output(opened, "plane").locator(PLANE).focus()
     opened.keyboard.press("Shift+ArrowRight")
-    after = chosen()
-    assert after[0] > before[0]
-    assert in_python(opened, "plane.z") == pytest.approx(after, abs=0.006)
+    expect(read).not_to_have_text(text)
+    after = pytest.approx(chosen(), abs=0.006)
+    assert chosen()[0] > before[0]
+    assert in_python(opened, "plane.z", until=lambda z: z == after) == after
 
 
 def test_a_gate_pressed_on_the_sphere_is_known_to_python(opened):
     output(opened, "sphere").get_by_role("button", name="X", exact=True).click()
-    assert [name for name, _ in in_python(opened, "sphere.gates")] == ["H", "X"]
+    gates = in_python(opened, "sphere.gates", until=lambda gates: len(gates) == 2)
+    assert [name for name, _ in gates] == ["H", "X"]
 
 
 @pytest.mark.parametrize(
@@ -147,13 +161,12 @@ def test_a_slider_moved_is_known_to_python(opened, name, trait):
     before = in_python(opened, f"{name}.{trait}")
     output(opened, name).locator("input[type=range]").first.focus()
     opened.keyboard.press("ArrowRight")
-    after = in_python(opened, f"{name}.{trait}")
+    after = in_python(opened, f"{name}.{trait}", until=lambda value: value != before)
     assert after != before
     # And back: what Python sets is drawn.
     shown = output(opened, name).inner_text()
     in_python(opened, f"setattr({name}, '{trait}', {before!r})")
-    opened.wait_for_timeout(500)
-    assert output(opened, name).inner_text() != shown
+    expect(output(opened, name)).not_to_have_text(shown, use_inner_text=True)
 
 
 def test_a_painted_hole_is_known_to_python(opened):
@@ -162,16 +175,16 @@ def test_a_painted_hole_is_known_to_python(opened):
     figure.get_by_role("application").focus()
     opened.keyboard.press("ArrowRight")
     opened.keyboard.press("Space")
-    assert in_python(opened, "hole.hidden") == [1]
+    assert in_python(opened, "hole.hidden", until=lambda hidden: hidden == [1]) == [1]
     in_python(opened, "setattr(hole, 'hidden', [])")
     figure.get_by_text("No pixel is hidden").wait_for(timeout=10_000)
 
 
 def test_arms_chosen_in_the_curve_are_known_to_python(opened):
     output(opened, "labels").get_by_role("checkbox", name="moved").uncheck()
-    assert in_python(opened, "labels.chosen") == [0]
+    assert in_python(opened, "labels.chosen", until=lambda chosen: chosen == [0]) == [0]
     in_python(opened, "setattr(labels, 'chosen', [0, 1])")
-    assert output(opened, "labels").get_by_role("checkbox", name="moved").is_checked()
+    expect(output(opened, "labels").get_by_role("checkbox", name="moved")).to_be_checked()
 
 
 def test_a_panel_runs_its_function(opened):
@@ -182,6 +195,6 @@ def test_a_panel_runs_its_function(opened):
 
 def test_a_derivation_a_figure_and_a_verdict_are_shown(opened):
     opened.wait_for_selector(".vq-derivation mjx-container", timeout=20_000)
-    assert opened.locator(".vq-figure img.vq-light").is_visible()
-    assert not opened.locator(".vq-figure img.vq-dark").is_visible()
-    assert "Not attempted" in opened.locator(".vq-verdict").inner_text()
+    expect(opened.locator(".vq-figure img.vq-light")).to_be_visible()
+    expect(opened.locator(".vq-figure img.vq-dark")).to_be_hidden()
+    expect(opened.locator(".vq-verdict")).to_contain_text("Not attempted")

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import expect
 from torch import nn
 
 from tests.browser.test_pages import switch
@@ -118,9 +119,9 @@ def test_touch_moves_the_point(page_over_file):
     page = page_over_file(CHAPTER, width=390, has_touch=True).page
     canvas = page.locator(PLANE)
     canvas.scroll_into_view_if_needed()
-    before, box = chosen(page), canvas.bounding_box()
+    before, box = page.locator(READOUT).first.text_content(), canvas.bounding_box()
     page.touchscreen.tap(box["x"] + 0.2 * box["width"], box["y"] + 0.8 * box["height"])
-    assert chosen(page) != before
+    expect(page.locator(READOUT).first).not_to_have_text(before)
 
 
 def test_figure_follows_the_page_s_colours(page_over_file):

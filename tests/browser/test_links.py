@@ -46,17 +46,3 @@ def test_links_resolve(book, parsed, path):
         if lost or not link:
             broken.append(link or "a link to nothing")
     assert broken == []
-
-
-# sphinx-exercise and sphinx-proof give every box of a page the same inner id; nothing links there.
-BOXES = {"exercise-content", "proof-content", "solution-content"}
-
-
-@pytest.mark.parametrize("seen", ["http"], indirect=True)
-def test_no_duplicate_ids(seen):
-    twice = seen.page.evaluate(
-        """() => { const ids = [...document.querySelectorAll("article [id]")]
-          .filter((element) => !element.closest("mjx-container")).map((element) => element.id);
-          return ids.filter((id, i) => ids.indexOf(id) !== i); }"""
-    )
-    assert set(twice) <= BOXES

@@ -1,7 +1,15 @@
 """Every page of the book: self-contained, typeset, described, fitting, accessible."""
 
+import json
+import os
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 from axe_playwright_python.base import AXE_SCRIPT as AXE
+
+from .conftest import ROOT, next_frames
 
 # What does not depend on where the page comes from is looked at once.
 OVER_HTTP = pytest.mark.parametrize("seen", ["http"], indirect=True)
@@ -78,7 +86,28 @@ def test_images_load_and_are_described(seen):
 def test_nothing_sticks_out(seen, width):
     page = seen.page
     page.set_viewport_size({"width": width, "height": 900})
+    next_frames(page)  # figures draw anew when their width changes
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+# A chapter's code has thousands of tokens in a dozen inks. Those of one ink, size and weight on one
+# ground have one contrast, which is measured on the first ten that are visible.
+MARK_REPEATED_TOKENS = """() => {
+  const clear = "rgba(0, 0, 0, 0)";
+  const times = new Map();
+  for (const token of document.querySelectorAll("pre span:not(:has(*))")) {
+    const { color, fontSize, fontWeight } = getComputedStyle(token);
+    const grounds = [];
+    for (let place = token; place; place = place.parentElement) {
+      const { backgroundColor, opacity } = getComputedStyle(place);
+      if (backgroundColor !== clear || opacity !== "1") grounds.push(backgroundColor, opacity);
+    }
+    const look = [color, fontSize, fontWeight, ...grounds].join();
+    const before = times.get(look) ?? 0;
+    token.toggleAttribute("data-repeated", before >= 10);
+    times.set(look, before + token.checkVisibility({ visibilityProperty: true }));
+  }
+}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -86,7 +115,11 @@ def test_nothing_sticks_out(seen, width):
 def test_accessible(seen, scheme):
     page = seen.page
     switch(page, scheme)
+    page.evaluate(MARK_REPEATED_TOKENS)
     page.evaluate(AXE)
+    page.evaluate(
+        "axe.configure({ rules: [{ id: 'color-contrast', selector: ':not([data-repeated])' }] })"
+    )
     grave = page.evaluate(
         """async () => (await axe.run(
             { exclude: ["mjx-container > *"] }, { resultTypes: ["violations"] })).violations
@@ -113,3 +146,49 @@ def test_a_figure_shows_the_variant_of_the_mode(seen, scheme):
 def test_widgets_start(seen):
     page = seen.page
     assert page.locator("[data-vq-widget][data-vq-ready=no]").count() == 0
+
+
+# sphinx-exercise and sphinx-proof give every box of a page the same inner id; nothing links there.
+BOXES = {"exercise-content", "proof-content", "solution-content"}
+
+
+@OVER_HTTP
+def test_no_duplicate_ids(seen):
+    twice = seen.page.evaluate(
+        """() => { const ids = [...document.querySelectorAll("article [id]")]
+          .filter((element) => !element.closest("mjx-container")).map((element) => element.id);
+          return ids.filter((id, i) => ids.indexOf(id) !== i); }"""
+    )
+    assert set(twice) <= BOXES
+
+
+@OVER_HTTP
+def test_equations_are_numbered_and_linked(seen):
+    numbers = seen.page.locator("div.math[id^=equation-] .eqno")
+    assert all(re.match(r"\(\d+(\.\d+)?\)", text) for text in numbers.all_inner_texts())
+    assert numbers.count() == seen.page.locator("div.math[id^=equation-]").count()
+
+
+@OVER_HTTP
+def test_buttons_of_a_notebook(seen, path):
+    page, notebook = seen.page, Path(path).with_suffix(".ipynb")
+    links = page.locator(".bd-header-article a").evaluate_all("all => all.map((a) => a.href)")
+    is_notebook = (ROOT / notebook).is_file()
+    assert any("mybinder.org" in link for link in links) == is_notebook
+    if not is_notebook:
+        return
+    repository = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]
+    # As the book was built: a fork's own address, if it has one.
+    owner = os.environ.get("GITHUB_REPOSITORY") or repository["url"].split("github.com/")[1]
+    home, branch, name = f"https://github.com/{owner}", repository["branch"], notebook.as_posix()
+    assert f"https://mybinder.org/v2/gh/{owner}/{branch}?urlpath=lab/tree/{name}" in links
+    assert f"https://colab.research.google.com/github/{owner}/blob/{branch}/{name}" in links
+    assert home in links
+    assert f"{home}/edit/{branch}/{name}" in links
+    assert any(link.startswith(f"{home}/issues/new") for link in links)
+    assert any(link.endswith(f"_sources/{name}") for link in links)
+    cells = page.locator("div.cell_input")
+    source = json.loads((ROOT / notebook).read_text("utf-8"))
+    assert cells.count() > 0
+    assert cells.count() <= sum(cell["cell_type"] == "code" for cell in source["cells"])
+    assert page.locator("div.cell_input button.copybtn").count() == cells.count()

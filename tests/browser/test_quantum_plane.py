@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import expect
 
 from tests.browser.conftest import assert_texts_apart
 from tests.course.test_quantum_plane import drawn, figure
@@ -171,7 +172,10 @@ def test_sliders_move_the_point(opened):
 def test_touch_moves_the_point(opened):
     page = opened(width=390, has_touch=True).page
     before, box = chosen(page), page.locator(".vq-map canvas").bounding_box()
+    heard = page.locator("p[aria-live]")
+    text = heard.text_content()
     page.touchscreen.tap(box["x"] + 0.2 * box["width"], box["y"] + 0.8 * box["height"])
+    expect(heard).not_to_have_text(text)
     after = assert_shows(page)
     assert after[0] < before[0]
     assert after[1] < before[1]
