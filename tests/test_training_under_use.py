@@ -207,7 +207,7 @@ def test_a_run_whose_model_changes_is_resumed_to_the_same_bits(change, tmp_path)
 
     whole, expected = train(tmp_path / "whole")
     # Before the first epoch is complete, before the change, in its epoch, and after it.
-    for batch in (2, 4, 2, 4):  # two an epoch
+    for batch in (2, 4, 2, 4, 4):  # two an epoch, counted from where it goes on
         with stopping(batch), pytest.raises(Stop):
             train(tmp_path / "parts")
     last, history = train(tmp_path / "parts")
