@@ -212,7 +212,10 @@ def unfinished(arm, fold, seed):
         ({"family": [Contrast("best", "plain")]}, "family: arm='best': expected one of 'good'"),
         ({"family": [Contrast("good", "none")]}, "family: baseline='none': expected one of"),
         ({"test_to_train": -1}, "test_to_train=-1: expected a finite number at least 0"),
-        ({"run": unfinished, "arms": {"good": [{}]}, "family": ()}, "run gave valid=nan: expected a finite number, for"),
+        (
+            {"run": unfinished, "arms": {"good": [{}]}, "family": ()},
+            "run gave valid=nan: expected a finite number, for",
+        ),
     ],
 )
 def test_what_is_unfair_or_does_not_fit_is_refused(options, message):

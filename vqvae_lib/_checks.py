@@ -38,6 +38,7 @@ __all__ = [
     "check_count",
     "check_flag",
     "check_generator",
+    "check_image_shape",
     "check_instance",
     "check_number",
     "check_path",
@@ -160,6 +161,20 @@ def check_sequence(name: str, value: Any, expected: str, *, least: int = 0) -> t
     return items
 
 
+def check_image_shape(name: str, value: Any) -> tuple[int, int]:
+    """Return height and width of grey images, in pixels; TypeError or ValueError otherwise."""
+    sizes = check_sequence(name, value, "(height, width)")
+    if len(sizes) != 2:
+        raise ValueError(
+            f"{name}={value!r}: expected (height, width) of grey images; of coloured ones, take "
+            "one colour or the mean of them"
+        )
+    height, width = (check_count(f"{name}[{i}]", size) for i, size in enumerate(sizes))
+    if height * width > MOST:
+        raise ValueError(f"{name}={value!r}: expected at most {MOST} pixels")
+    return height, width
+
+
 def check_tensor(
     name: str,
     value: Any,
@@ -218,7 +233,7 @@ def check_tensor(
         dtypes = (like.dtype,)
     if dtypes is not None and x.dtype not in dtypes:
         x = _convert(name, x, dtypes)
-    if shape is not None and not _fits(tuple(x.shape), shape):
+    if shape is not None and not _fits(x.shape, shape):
         raise ValueError(f"{name} has shape {tuple(x.shape)}: expected {_written(shape)}")
     if least and (x.ndim == 0 or len(x) < least):
         raise ValueError(f"{name} has shape {tuple(x.shape)}: expected at least {least} rows")
@@ -342,10 +357,13 @@ def _fits(found: tuple[int, ...], shape: Shape) -> bool:
         found, shape = found[len(found) - len(tail) :] if tail else (), tail
     elif shape and shape[-1] is ...:
         found, shape = found[: len(shape) - 1], shape[:-1]
-    return len(found) == len(shape) and all(
-        n >= (size in _DIMENSIONS) if isinstance(size, str) else n == size
-        for n, size in zip(found, shape, strict=True)
-    )
+    if len(found) != len(shape):
+        return False
+    # A loop, not all(): this runs twenty times in a training step.
+    for n, size in zip(found, shape, strict=True):
+        if n < (size in _DIMENSIONS) if isinstance(size, str) else n != size:
+            return False
+    return True
 
 
 def _written(shape: Shape) -> str:

@@ -283,7 +283,14 @@ def find_weight(module: nn.Module) -> Tensor | None:
 
     It is the first that is a floating-point number: quantised weights are not.
     """
-    return next((p for p in module.parameters() if p.is_floating_point()), None)
+    # Not by module.parameters(), which looks through all of them first.
+    for p in module._parameters.values():
+        if p is not None and p.is_floating_point():
+            return p
+    for part in module._modules.values():
+        if part is not None and (weight := find_weight(part)) is not None:
+            return weight
+    return None
 
 
 def check_activation(argument: str, name: str) -> str:
