@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from vqvae_lib._checks import LABELS, check_count, check_same_length, check_tensor
-from vqvae_lib.metrics.geometry import centre
+from vqvae_lib.metrics.geometry import centre, find_origin
 
 __all__ = ["knn_accuracy", "linear_probe_accuracy", "trustworthiness"]
 
@@ -158,7 +158,7 @@ def _check_labelled(
     z_test = check_tensor("z_test", z_test, ("N_test", d), least=1, finite=True)
     y_test = check_tensor("y_test", y_test, ("N_test",), dtype=LABELS)
     check_same_length("z_test", z_test, "y_test", y_test)
-    origin = z_train.detach().double().mean(dim=0)
+    origin = find_origin(z_train)
     return (
         _Labelled(centre(z_train, origin).numpy(), y_train.cpu().numpy()),
         _Labelled(centre(z_test, origin).numpy(), y_test.cpu().numpy()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -97,14 +98,24 @@ def _measure_neighbour_log_ratios(x: Tensor) -> Tensor:
     return torch.from_numpy(distances[:, 1] / distances[:, 0]).log().sort().values
 
 
-def centre(x: Tensor, origin: Tensor | None = None) -> Tensor:
-    """Measure rows from an origin, their mean if none is given: ``(N, D) -> (N, D)``, float64.
+def find_origin(x: Tensor) -> Tensor:
+    """Find a point in the middle of rows: ``(N, D) -> (D,)``, in float64, on the CPU.
 
-    Distances are often computed as ``x² - 2 x·y + y²``, whose digits are lost where the rows lie
-    far from 0. The origin does not change the distances, but it does change that.
+    Distances are often computed as ``x² - 2 x·y + y²``, whose digits are lost where rows lie far
+    from 0. To measure the rows from here does not change the distances, but it does change that.
+    The point is their mean, rounded to a multiple of a power of two near their spread. So pixels
+    such as 3/16 keep all their digits, and equal distances stay equal.
     """
     rows = x.detach().cpu().double()
-    return rows - (rows.mean(dim=0) if origin is None else origin.cpu())
+    mean = rows.mean(dim=0)
+    spread = (rows - mean).abs().max().item()
+    unit = 2.0 ** math.floor(math.log2(spread)) if spread > 0 else 1.0
+    return (mean / unit).round() * unit
+
+
+def centre(x: Tensor, origin: Tensor | None = None) -> Tensor:
+    """Measure rows from an origin, their own if none is given: ``(N, D) -> (N, D)``, float64."""
+    return x.detach().cpu().double() - (find_origin(x) if origin is None else origin)
 
 
 def principal_angles(A: Tensor, B: Tensor) -> Tensor:
