@@ -559,6 +559,7 @@ def damages(content):
     yield "one byte less", content[:-1] if content[:2] != b"\x1f\x8b" else content[:-9]
     yield "altered", content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
     yield "something else", b"<html>Not found</html>"
+    yield "a header alone", content[:10] + b"\xff" * 20
 
 
 @pytest.mark.parametrize("unpacked", [False, True])

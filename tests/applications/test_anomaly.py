@@ -117,6 +117,34 @@ def test_auc_of_two_normal_distributions():
     assert auc(few, some) == pytest.approx(sum(pairs) / 6)
 
 
+def test_auc_counts_infinite_scores_too():
+    normal, odd = torch.tensor([1.0, 2, torch.inf]), torch.tensor([-torch.inf, 2, torch.inf, 3])
+    pairs = [float(b > a) + 0.5 * float(b == a) for a in normal for b in odd]
+    assert auc(normal, odd) == pytest.approx(sum(pairs) / 12)
+
+
+def test_a_density_that_gives_nan_is_named():
+    class Broken:
+        def log_likelihood(self, x):
+            return x.sum(dim=1) * math.nan
+
+    with pytest.raises(ValueError, match=r"log_likelihood\(x\)\[0\] is nan \(and 49 more\)"):
+        negative_log_likelihood(Broken(), X_NEW)
+
+
+def test_whole_numbers_and_arrays_are_read_as_real_numbers():
+    levels = (X_NEW * 16).round()
+    expected = PixelGaussian.fit(levels.float())
+    for x in (levels.to(torch.uint8), levels.numpy(), levels.int().numpy()):
+        found = PixelGaussian.fit(x)
+        for part, wanted in (
+            (found.mean, expected.mean),
+            (found.variance, expected.variance),
+            (found.log_likelihood(x), expected.log_likelihood(levels.float())),
+        ):
+            torch.testing.assert_close(part, wanted, rtol=1e-5, atol=1e-3, check_dtype=False)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "said"),
     [
@@ -134,7 +162,7 @@ def test_auc_of_two_normal_distributions():
         (
             lambda: negative_log_likelihood(PixelGaussian.fit(X_NEW), X_NEW * math.nan),
             ValueError,
-            r"log_likelihood\(x\)\[0\] is nan \(and 49 more\)",
+            r"x\[0, 0\] is nan \(and 3199 more\)",
         ),
     ],
 )

@@ -372,3 +372,74 @@ def test_a_model_that_is_conditioned_on_numbers_is_refused(labelled):
     model = vq.mlp_vae(D, 8, 2, vq.Gaussian(), condition=Numbers(2)).double()
     with pytest.raises(ValueError, match=r"model has the condition Numbers\(dim=2\)"):
         posterior_samples(model, *labelled, generator=seeded())
+
+
+# ---------------------------------------------------------------- shapes and kinds
+
+
+def test_labels_of_any_whole_number_choose_the_same_rows():
+    y = torch.arange(12) % 3
+    expected = few_labels(y, 2, seed=0)
+    for other in (y.numpy(), y.int(), y.byte(), y.numpy()[::-1].copy()[::-1]):
+        assert torch.equal(few_labels(other, 2, seed=0), expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: few_labels(torch.zeros(4, 1).long(), 1, seed=0), r"y has shape \(4, 1\)"),
+        (lambda: few_labels(torch.zeros(0).long(), 1, seed=0), r"y has shape \(0,\): .* 1 rows"),
+        (lambda: few_labels(torch.zeros(4).long(), 1, seed=None), "seed=None: expected a whole"),
+        (lambda: mixture(rows(3, 4), rows(3, 5), 0.5), "rows of 5 numbers and real of 4"),
+        (
+            lambda: mixture(rows(3, 4)._replace(weight=torch.ones(3, 1)), rows(3, 4), 0.5),
+            r"real: weight has shape \(3, 1\)",
+        ),
+        (
+            lambda: mixture(rows(3, 4), rows(3, 4)._replace(weight=torch.ones(2)), 0.5),
+            r"generated: weight has shape \(2,\) and x \(3, 4\)",
+        ),
+        (
+            lambda: mixture(rows(3, 4), rows(3, 4)._replace(weight=torch.zeros(3)), 0.5),
+            r"generated: weight\[0\] is 0 \(and 2 more\): expected numbers above 0",
+        ),
+        (
+            lambda: mixture(rows(3, 4)._replace(y=torch.zeros(3)), rows(3, 4), 0.5),
+            "real: y has dtype torch.float32",
+        ),
+        (lambda: mixture((1, 2, 3), rows(3, 4), 0.5), "real is a tuple: expected LabelledData"),
+        (
+            lambda: accuracy(LogisticRegression(), rows(3, 4), torch.zeros(2, 5), torch.arange(2)),
+            r"x has shape \(2, 5\): expected rows of 4 numbers",
+        ),
+        (
+            lambda: accuracy(LogisticRegression, rows(3, 4), torch.zeros(2, 4), torch.arange(2)),
+            "classifier is the class LogisticRegression: expected one of scikit-learn's",
+        ),
+        (
+            lambda: mixup(torch.rand(4, 8), torch.zeros(4).long(), count=10**9, generator=None),
+            "count=1000000000: expected a whole number from 1 to 268435455",
+        ),
+        (
+            lambda: LabelledData.of(torch.full((2, 3), torch.nan), torch.zeros(2).long()),
+            r"x\[0, 0\] is nan",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_named(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()
+
+
+def rows(N, D):
+    return LabelledData.of(torch.rand(N, D), torch.arange(N))
+
+
+def test_codes_that_are_not_finite_are_named():
+    model, y = vq.mlp_vae(4, 8, 2, vq.Gaussian()), torch.zeros(3).long()
+    x = torch.full((3, 4), 1e38)
+    generator = torch.Generator().manual_seed(0)
+    with pytest.raises(ValueError, match="codes of x"):
+        latent_mixup(model, x * 3, y, count=2, generator=generator)
+    with pytest.raises(ValueError, match="codes of x"):
+        posterior_samples(model, x * 3, y, generator=generator)

@@ -121,6 +121,26 @@ def test_a_chain_that_runs_away_is_named(images):
         )
 
 
+def test_proposals_that_are_not_finite_are_not_accepted(images):
+    """An encoder that sometimes answers with inf: the chain stays, and what it draws is right."""
+    model, _ = linear_model()
+    encode, calls = model.encoder.forward, []
+
+    def broken(x):
+        mu, log_var = encode(x)
+        calls.append(len(x))
+        return (torch.where(torch.arange(len(x))[:, None] % 3 > 0, mu, torch.inf), log_var)
+
+    model.encoder.forward = broken
+    model._check_posterior = lambda q, *_: vq.Posterior(*q)
+    options = {"method": "metropolis", "draws": 200, "steps": 20}
+    found = inpaint(model, images, SEEN, generator=generator(), **options)
+    assert found.draws.isfinite().all()
+    assert found.efficiency[0] == 0  # rows of the first image are those that broke
+    assert found.efficiency[1:].min() > 0.1
+    assert calls
+
+
 def test_a_frozen_part_stays_frozen(images):
     """Whoever put a part into evaluation mode finds it there afterwards."""
     model, _ = linear_model()
@@ -198,7 +218,7 @@ def test_the_energy_score_punishes_too_little_and_too_much_scatter():
     ("change", "message"),
     [
         ({"method": "gibbs"}, "method='gibbs': expected one of 'langevin'"),
-        ({"steps": 1}, "steps=1: expected a whole number of at least 2"),
+        ({"steps": 1}, "steps=1: expected a whole number (of at least|from) 2"),
         ({"draws": 0}, "draws=0: expected"),
         ({"observed": SEEN[:4]}, r"observed has shape \(4,\): expected \(6,\)"),
         ({"observed": SEEN.expand(3, D)}, r"observed has shape \(3, 6\): expected \(2, 6\)"),
@@ -236,5 +256,101 @@ def test_a_model_of_other_data_is_named():
     model = vq.VQVAE(16, 8, 4, 2)
     with pytest.raises(ValueError, match=r"x has shape \(3, 25\): expected \(N, 16\)"):
         inpaint(model, torch.rand(3, 25), torch.ones(25).bool(), generator=generator())
-    with pytest.raises(ValueError, match=r"x is torch\.float64 on cpu: expected torch\.float32"):
-        inpaint(model, torch.rand(3, 16).double(), torch.ones(16).bool(), generator=generator())
+    with pytest.raises(TypeError, match="model is a Linear: expected a VAE or VQVAE"):
+        inpaint(torch.nn.Linear(4, 4), torch.rand(3, 4), SEEN[:4], generator=generator())
+
+
+@pytest.mark.parametrize("method", [*METHODS, "pseudo-gibbs"])
+def test_arrays_and_wider_numbers_give_the_same_draws(method):
+    model = vq.VQVAE(16, 8, 4, 2)
+    x, seen = torch.rand(3, 16, generator=generator()), torch.arange(16) % 3 > 0
+    options = {"method": method, "draws": 2, "steps": 3}
+    expected = inpaint(model, x, seen, generator=generator(), **options)
+    for rows, mask in ((x.double(), seen), (x.numpy(), seen.numpy())):
+        found = inpaint(model, rows, mask, generator=generator(), **options)
+        torch.testing.assert_close(found.draws, expected.draws)
+        assert found.draws.dtype == torch.float32
+
+
+@pytest.mark.parametrize("method", [*METHODS, "pseudo-gibbs"])
+def test_inference_mode_changes_nothing(method):
+    model = vq.VQVAE(16, 8, 4, 2, condition=Labels(3))
+    with torch.inference_mode():
+        x, y, A = torch.rand(3, 16, generator=generator()), torch.arange(3), torch.eye(16)[:5] * 1
+        seen = torch.arange(16) % 3 > 0
+        options = {"y": y, "method": method, "draws": 2, "steps": 3}
+        found = inpaint(model, x, seen, generator=generator(), **options)
+        large = super_resolve(model, x[:, :5], A, y=y, steps=3, generator=generator())
+    x, y, seen, A = x.clone(), y.clone(), seen.clone(), A.clone()
+    expected = inpaint(model, x, seen, generator=generator(), **options | {"y": y})
+    assert torch.equal(found.draws, expected.draws)
+    wanted = super_resolve(model, x[:, :5], A, y=y, steps=3, generator=generator())
+    assert torch.equal(large, wanted)
+
+
+def test_data_that_no_encoder_has_seen_are_named():
+    model = vq.mlp_vae(16, 8, 2, vq.Gaussian())
+    x = torch.full((2, 16), -1e30)
+    with pytest.raises(ValueError, match=r"the encoder's width for x\[0, 0\] is inf"):
+        inpaint(model, x, torch.arange(16) % 3 > 0, draws=2, steps=2, generator=generator())
+
+
+def test_draws_that_no_machine_could_hold_are_refused():
+    model, x, seen = vq.mlp_vae(16, 8, 2, vq.Gaussian()), torch.rand(2, 16), torch.arange(16) > 3
+    with pytest.raises(ValueError, match=r"draws=100000000: .* from 1 to 67108863"):
+        inpaint(model, x, seen, draws=10**8, generator=generator())
+    with pytest.raises(ValueError, match=r"steps=1000000: .* from 2 to 134217"):
+        inpaint(model, x, seen, method="importance", draws=1000, steps=10**6, generator=generator())
+    with pytest.raises(ValueError, match=r"draws has shape .*: expected fewer, since all pairs"):
+        energy_score(x[:, :1], torch.zeros(40_000, 2, 1), torch.tensor([False]))
+
+
+# ---------------------------------------------------------------- neighbours
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0.0, 300.0, 1000.0, -1e4])
+def test_neighbours_are_found_wherever_the_data_lie(dtype, offset):
+    x_train = torch.rand(500, 20, generator=generator(), dtype=torch.float64)
+    x = x_train[::10] + 0.01 * torch.randn(50, 20, generator=generator(1)).double()
+    seen = torch.rand(50, 20, generator=generator(2)) < 0.6
+    rows, train = (x + offset).to(dtype), (x_train + offset).to(dtype)
+    found = neighbour_fills(rows, seen, train, neighbours=3)
+    differences = torch.where(seen[:, None], rows[:, None].double() - train.double(), 0.0)
+    nearest = differences.norm(dim=-1).topk(3, largest=False).indices  # (50, 3)
+    assert torch.equal(found, torch.where(seen, rows, train[nearest.T]))
+
+
+def test_neighbours_of_many_images_are_those_of_each_alone():
+    x, train = torch.rand(600, 6, generator=generator()), torch.rand(50, 6, generator=generator(1))
+    together = neighbour_fills(x, SEEN, train, neighbours=2)
+    for row in (0, 255, 256, 599):
+        alone = neighbour_fills(x[row : row + 1], SEEN, train, neighbours=2)
+        assert torch.equal(together[:, row], alone[:, 0])
+
+
+def test_images_equally_far_are_chosen_as_exact_numbers_say():
+    """Digits hold multiples of 1/16: many are equally far, to the last bit."""
+    digits = vq.load_digits()
+    x, train = digits.x_test[:100], digits.x_train
+    seen = torch.arange(64) % 8 < 5
+    visible = torch.where(seen, x, 0.0)
+    distances = visible.square().sum(1, keepdim=True) - 2 * visible @ train.T  # exact in float32
+    distances = distances + seen.float() @ train.square().T
+    nearest = distances.topk(10, largest=False).indices
+    expected = torch.where(seen, x, train[nearest.T])
+    assert torch.equal(neighbour_fills(x, seen, train), expected)
+
+
+def test_scores_of_truths_that_are_not_known_are_refused():
+    x, seen = torch.zeros(2, 3), torch.tensor([True, False, True])
+    unknown = torch.tensor([[0.0, torch.nan, 0.0]] * 2)
+    with pytest.raises(ValueError, match=r"x\[0, 1\] is nan"):
+        hidden_rmse(unknown, x, seen)
+    with pytest.raises(ValueError, match=r"fill\[0, 1\] is nan .* in the holes"):
+        hidden_rmse(x, unknown, seen)
+    with pytest.raises(ValueError, match=r"draws\[0, 0, 1\] is nan"):
+        energy_score(x, unknown.expand(2, 2, 3), seen)
+    shown = torch.tensor([[torch.nan, 0.0, torch.inf]] * 2)  # what was seen is not looked at
+    assert hidden_rmse(x, shown, seen).tolist() == [0, 0]
+    assert torch.equal(hidden_rmse(x.int(), x.int() + 2, seen), torch.full((2,), 2.0))

@@ -119,3 +119,44 @@ def test_bad_input_is_named():
         langevin(density, z[0], steps=2, generator=generator())
     with pytest.raises(ValueError, match="nan or inf where the chains start"):
         langevin(lambda z: z.sum(-1).log(), z, steps=2, generator=generator())
+
+
+def test_widths_may_be_numbers_or_one_for_each_direction():
+    z = torch.randn(50, 3, 2, generator=generator(), dtype=torch.float64)
+
+    def normal(z):
+        return -0.5 * z.square().sum(-1)
+
+    expected = langevin(normal, z, steps=6, scale=0.5, generator=generator()).z
+    for scale in (np.float32(0.5), torch.full((2,), 0.5), np.full((3, 2), 0.5), torch.tensor(0.5)):
+        found = langevin(normal, z, steps=6, scale=scale, generator=generator()).z
+        torch.testing.assert_close(found, expected)
+    for scale, said in (
+        (0.0, "scale=0.0: expected a finite number above 0"),
+        (torch.tensor([1.0, -1.0]), r"scale\[1\] is -1"),
+        (torch.ones(3), r"scale has shape \(3,\): expected \(d,\) or \(3, 2\)"),
+        (torch.ones(50, 3, 2), r"scale has shape \(50, 3, 2\)"),
+        (torch.ones(2, 2), r"scale has shape \(2, 2\)"),
+        ("wide", "scale='wide'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            langevin(normal, z, steps=6, scale=scale, generator=generator())
+
+
+def test_a_density_without_a_slope_or_of_another_shape_is_named():
+    z = torch.zeros(4, 3, 2)
+    with pytest.raises(ValueError, match=r"log_density\(z\) does not follow z by autograd"):
+        climb(lambda z: torch.zeros(4, 3), z, steps=2)
+    with pytest.raises(ValueError, match=r"log_density\(z\) has shape \(4,\): expected \(4, 3\)"):
+        langevin(lambda z: z.sum((1, 2)), z, steps=2, generator=generator())
+    with pytest.raises(TypeError, match=r"log_density is a str: expected a function"):
+        climb("peak", z, steps=2)
+
+
+def test_chains_run_in_inference_mode():
+    with torch.inference_mode():
+        z = torch.randn(5, 1, 1, generator=generator())
+        top = climb(two_humps, z, steps=3)
+        walked = langevin(two_humps, z, steps=4, generator=generator()).z
+    assert torch.equal(top, climb(two_humps, z.clone(), steps=3))
+    assert torch.equal(walked, langevin(two_humps, z.clone(), steps=4, generator=generator()).z)

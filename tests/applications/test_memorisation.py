@@ -97,5 +97,5 @@ def test_what_does_not_fit_is_named():
         nearest_distance(normal(5, 0), torch.zeros(5, 4))
     with pytest.raises(ValueError, match=r"points has shape \(0, 6\)"):
         nearest_distance(normal(5, 0)[:0], normal(5, 0))
-    with pytest.raises(ValueError, match=r"others\[0, 0\] is nan"):
+    with pytest.raises(ValueError, match=r"train\[0, 0\] is nan"):
         copying_test(normal(5, 0), torch.full((5, D), torch.nan), normal(5, 1))

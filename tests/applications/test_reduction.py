@@ -177,3 +177,32 @@ def test_what_does_not_fit_is_named(make, error, said):
 def test_any_function_is_a_reducer():
     half = Reducer(lambda x: x[:, ::2])
     assert score(half, *PARTS).d == 32
+
+
+def test_lda_of_any_floating_point_numbers():
+    fitted = LDA.fit(X, Y, 3)
+    single = LDA(fitted.mean.float(), fitted.directions.float().numpy())
+    torch.testing.assert_close(single.encode(X), fitted.encode(X), rtol=1e-4, atol=1e-4)
+    assert single.mean.dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            lambda: LDA.fit(X[:12], Y[:12], 1, shrinkage=0),
+            r"x of shape \(12, 64\) varies .* shrinkage='auto'",
+        ),
+        (lambda: LDA.fit(X, Y, 1, shrinkage="some"), "shrinkage='some': expected one of 'auto'"),
+        (lambda: LDA.fit(X, Y, 1, shrinkage=1.5), "shrinkage=1.5"),
+        (lambda: LDA.fit(X, Y, 1).encode(X[:, :5]), r"x has shape \(400, 5\): expected \(N, 64\)"),
+        (lambda: codes_of(model()).encode(X * torch.nan), r"x\[0, 0\] is nan"),
+        (lambda: chain("text", LDA.fit(X, Y, 1)), r"first is a str: .* encode\(x\)"),
+        (lambda: chain(LDA.fit(X, Y, 1), LDA), "second is the class LDA"),
+        (lambda: Reducer(3), "encode is a int: expected a function"),
+        (lambda: score(LDA.fit(X, Y, 1), X[1:], *PARTS[1:]), r"x_train has shape \(399, 64\) and"),
+    ],
+)
+def test_what_cannot_reduce_is_named(make, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        make()

@@ -173,3 +173,25 @@ def test_pairs_are_held_to_the_likelihood_s_data():
     pairs = StylePairs(model)
     with pytest.raises(ValueError, match="expected 0 or 1"):
         pairs.loss(*pairs.data(torch.rand(2, 16), style, style, (4, 4)))
+
+
+def test_arguments_that_do_not_fit_have_their_own_names():
+    model = vq.VQVAE(16, 8, 4, 2, condition=Labels(3))
+    x, style = torch.rand(5, 16), torch.arange(5) % 3
+    for arguments, said in (
+        ((x, style.float(), style), "style: y has dtype torch.float32"),
+        ((x, style, style + 1), r"target: y\[2\] is 3: expected labels from 0 to 2"),
+        ((x, style, style[:4]), r"target has shape \(4,\) and x \(5, 16\)"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=said):
+            transfer_style(model, *arguments)
+    with pytest.raises(ValueError, match=r"x has shape \(5, 15\): expected images and partners"):
+        StylePairs(model).loss(x[:, :15], torch.stack([style, style], 1))
+    with pytest.raises(ValueError, match=r"target\[3\] is 5"):
+        StylePairs.data(x, style, torch.tensor([0, 1, 2, 5, 0]), (4, 4))
+
+
+def test_arrays_are_put_into_the_same_styles():
+    x, style = torch.rand(5, 16, generator=generator()), torch.arange(5) % 4
+    expected = apply_styles(x, style, (4, 4))
+    assert torch.equal(apply_styles(x.numpy(), style.numpy().astype("int32"), [4, 4]), expected)

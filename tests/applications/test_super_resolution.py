@@ -145,3 +145,26 @@ def test_measurements_of_another_size_are_named():
     model = vq.VQVAE(16, 8, 4, 2)
     with pytest.raises(ValueError, match=r"A has shape \(16, 64\): expected \(N, 16\)"):
         super_resolve(model, torch.rand(2, 16), block_means((8, 8), 2), generator=generator())
+
+
+def test_whole_numbers_are_measured_as_real_ones():
+    A2, images = block_means((4, 4), 2), torch.randint(0, 9, (3, 16), generator=generator())
+    measurements = torch.randint(0, 9, (3, 4), generator=generator())
+    expected = consistency(images.float(), measurements.float(), A2)
+    assert expected.min() > 0.1
+    for dtype in (torch.uint8, torch.int32, torch.int64):
+        found = consistency(images.to(dtype), measurements.to(dtype), A2)
+        torch.testing.assert_close(found, expected)
+    with pytest.raises(TypeError, match=r"images has dtype torch\.complex64"):
+        consistency(images + 0j, measurements, A2)
+    with pytest.raises(ValueError, match=r"images has shape \(3, 16\): expected \(\.\.\., 1, 16\)"):
+        consistency(images, measurements[:1], A2)
+
+
+def test_sizes_that_no_machine_could_hold_are_refused():
+    with pytest.raises(ValueError, match=r"image_shape=\(1024, 1024\): expected at most 46340"):
+        block_means((1024, 1024), 2)
+    with pytest.raises(ValueError, match="factor=100000: expected a whole number from 1 to 11585"):
+        bicubic(torch.zeros(1, 16), (4, 4), 100_000)
+    with pytest.raises(ValueError, match=r"image_shape=\(3, 4, 4\): .* take one colour"):
+        block_means((3, 4, 4), 2)

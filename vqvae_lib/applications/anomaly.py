@@ -18,8 +18,15 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_number, check_same_length, check_tensor, raise_if_any
+from vqvae_lib._checks import (
+    check_number,
+    check_same_length,
+    check_tensor,
+    describe,
+    raise_if_any,
+)
 from vqvae_lib._evaluating import evaluating
+from vqvae_lib.applications._dimensions import check_model
 from vqvae_lib.bounds import gaussian_log_prob
 from vqvae_lib.vae import VAE
 
@@ -69,13 +76,10 @@ def negative_log_likelihood(
     TypeError
         If the model has no ``log_likelihood``.
     ValueError
-        If the model gives another shape, or nan.
+        If x is not finite, or the model gives another shape, or nan.
     """
-    if not callable(getattr(model, "log_likelihood", None)):
-        raise TypeError(
-            f"model is a {type(model).__name__} without log_likelihood: expected a trained VAE, "
-            "or a model that knows log p(x)"
-        )
+    _check_density("model", model, "a trained VAE, or a model that knows log p(x)")
+    x = check_tensor("x", x, ("N", "D"), finite=True)
     with evaluating(model):
         if isinstance(model, VAE):
             log_px = model.log_likelihood(x, K=K, generator=generator)
@@ -88,7 +92,8 @@ def negative_log_likelihood(
 
 def reconstruction_error(model: VAE, x: Tensor) -> Tensor:
     """Squared error of the reconstruction, summed over the dimensions: ``(N, D) -> (N,)``."""
-    with evaluating(model):
+    x = check_tensor("x", x, ("N", "D"))
+    with evaluating(check_model(model)):
         return (x - model.reconstruct(x)).square().sum(dim=1)
 
 
@@ -113,8 +118,8 @@ def typicality(nll: Tensor, nll_train: Tensor) -> Tensor:
     torch.Tensor
         In nats, shape (N,).
     """
-    check_tensor("nll", nll, ("N",))
-    check_tensor("nll_train", nll_train, ("M",), least=2)
+    nll = _check_scores("nll", nll)
+    nll_train = check_tensor("nll_train", nll_train, ("M",), least=2, finite=True)
     return (nll - nll_train.mean()).abs()
 
 
@@ -125,11 +130,24 @@ class PixelGaussian:
     Attributes
     ----------
     mean, variance
-        Of each dimension, shape (D,).
+        Of each dimension, shape (D,); variances above 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit, or a number is not finite.
     """
 
     mean: Tensor
     variance: Tensor
+
+    def __post_init__(self) -> None:
+        mean = check_tensor("mean", self.mean, ("D",), finite=True)
+        shape = tuple(mean.shape)
+        variance = check_tensor("variance", self.variance, shape, like=mean, finite=True)
+        raise_if_any("variance", variance, variance <= 0, "numbers above 0")
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "variance", variance)
 
     @classmethod
     def fit(cls, x: Tensor, *, min_variance: float = 1e-3) -> PixelGaussian:
@@ -143,12 +161,13 @@ class PixelGaussian:
             Floor, above 0. Without it a pixel that never changes would make every other value of it
             impossible.
         """
-        check_tensor("x", x, ("N", "D"), least=1, finite=True)
+        x = check_tensor("x", x, ("N", "D"), least=1, finite=True)
         floor = check_number("min_variance", min_variance, above=0)
         return cls(x.mean(dim=0), x.var(dim=0, correction=0).clamp(min=floor))
 
     def log_likelihood(self, x: Tensor) -> Tensor:
         """Log p(x) in nats: ``(N, D) -> (N,)``."""
+        x = check_tensor("x", x, ("N", len(self.mean)), like=self.mean, finite=True)
         return gaussian_log_prob(x, self.mean, self.variance.log())
 
 
@@ -174,7 +193,9 @@ def likelihood_ratio(nll: Tensor, background: Density, x: Tensor) -> Tensor:
     torch.Tensor
         In nats, shape (N,).
     """
-    check_tensor("nll", nll, ("N",))
+    nll = _check_scores("nll", nll)
+    _check_density("background", background, "a model that knows log p(x), such as PixelGaussian")
+    x = check_tensor("x", x, ("N", "D"), finite=True)
     check_same_length("nll", nll, "x", x)
     return nll + background.log_likelihood(x)
 
@@ -193,10 +214,23 @@ def auc(normal: Tensor, odd: Tensor) -> float:
         1 if the score always tells them apart, ½ if it never does, 0 if it is always the wrong way
         round. Ties count half.
     """
-    for name, scores in (("normal", normal), ("odd", odd)):
-        check_tensor(name, scores, ("N",), least=1)
-        raise_if_any(name, scores, scores.isnan(), "a number")
+    normal, odd = _check_scores("normal", normal, least=1), _check_scores("odd", odd, least=1)
     from sklearn.metrics import roc_auc_score
 
-    both = torch.cat([normal, odd]).detach().cpu().double().numpy()  # (N + M,)
-    return float(roc_auc_score([0] * len(normal) + [1] * len(odd), both))
+    both = torch.cat([normal.double(), odd.double()]).detach().cpu()  # (N + M,)
+    # Their ranks tell as much, and inf has one too.
+    ranks = both.unique(return_inverse=True)[1].numpy()
+    return float(roc_auc_score([0] * len(normal) + [1] * len(odd), ranks))
+
+
+def _check_scores(name: str, scores: Tensor, *, least: int = 0) -> Tensor:
+    """Return scores (N,), which may be infinite but not nan; ValueError or TypeError otherwise."""
+    scores = check_tensor(name, scores, ("N",), least=least)
+    raise_if_any(name, scores, scores.isnan(), "a number")
+    return scores
+
+
+def _check_density(name: str, model: object, expected: str) -> None:
+    """Refuse, with a TypeError, what has no ``log_likelihood``."""
+    if isinstance(model, type) or not callable(getattr(model, "log_likelihood", None)):
+        raise TypeError(f"{name} is {describe(model)} without log_likelihood: expected {expected}")

@@ -13,8 +13,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from vqvae_lib._checks import check_count, check_flag, check_generator, check_number, check_tensor
+from vqvae_lib._checks import (
+    MOST,
+    check_count,
+    check_flag,
+    check_generator,
+    check_image_shape,
+    check_number,
+    check_tensor,
+    raise_if_any,
+)
 from vqvae_lib._evaluating import evaluating
+from vqvae_lib.applications._dimensions import check_model
 from vqvae_lib.applications.labelled import LabelledData, check_labelled
 from vqvae_lib.conditions import Labels, NoCondition
 from vqvae_lib.vae import VAE
@@ -72,14 +82,15 @@ def transform_images(
     ValueError
         If shapes do not fit, or a maximum is out of range.
     """
-    check_labelled(x, y)
-    H, W = image_shape
+    x, y = check_labelled(x, y)
+    H, W = check_image_shape("image_shape", image_shape)
     check_tensor("x", x, ("N", H * W))
     shift = check_number("max_shift", max_shift, least=0)
     angle = math.radians(check_number("max_angle", max_angle, least=0, most=180))
     zoom = check_number("max_zoom", max_zoom, least=0, below=1)
     check_generator("generator", generator)
-    M = check_count("copies", copies) * len(x)
+    copies = check_count("copies", copies, most=MOST // x.numel())
+    M = copies * len(x)
     draw = 2 * torch.rand(M, 4, generator=generator, dtype=x.dtype, device=x.device) - 1  # (M, 4)
     # The grid says where each new pixel is taken from: to enlarge, look nearer to the centre.
     scale = 1 / (1 + zoom * draw[:, 1])  # (M,)
@@ -121,6 +132,8 @@ def sample_labelled(
     ValueError
         If the model's condition is not `Labels`.
     """
+    check_model(model)
+    check_generator("generator", generator)
     per_class = check_count("per_class", per_class)
     sample = model.sample if check_flag("pixel_noise", pixel_noise) else model.sample_mean
     if not isinstance(model.condition, Labels):
@@ -169,14 +182,17 @@ def posterior_samples(
     ValueError
         If shapes do not fit, a number is out of range, or the model's condition is of another kind.
     """
-    check_labelled(x, y)
-    copies, spread = check_count("copies", copies), check_number("spread", spread, least=0)
+    check_model(model)
+    x, y = check_labelled(x, y)
+    copies = check_count("copies", copies, most=MOST // x.numel())
+    spread = check_number("spread", spread, least=0)
     check_generator("generator", generator)
     labels = y.repeat(copies)
     with evaluating(model):
         mu, log_var = model.encode(x, _select_condition(model, y))  # (N, d) each
         eps = mu.new_empty(copies, *mu.shape).normal_(generator=generator)  # (copies, N, d)
         z = (mu + spread * (0.5 * log_var).exp() * eps).flatten(0, 1)  # (copies * N, d)
+        raise_if_any("codes of x", z, ~z.isfinite(), "finite numbers")
         return LabelledData.of(_decode_mean(model, z, labels), labels)
 
 
@@ -223,17 +239,21 @@ def latent_mixup(
         If shapes do not fit, a number is out of range, an image has no other to be mixed with, or
         the model's condition does not allow the mixture.
     """
-    check_labelled(x, y)
+    check_model(model)
+    x, y = check_labelled(x, y)
+    within_class = check_flag("within_class", within_class)
     if isinstance(model.condition, Labels) and not within_class:
         raise ValueError(
             "within_class=False with a conditional model, whose decoder takes one label: expected "
             "within_class=True, or a model without labels"
         )
+    count = check_count("count", count, most=MOST // x.shape[1])
     pairs = _draw_pairs(y, count, within_class, generator)
     share = _draw_shares(x, count, alpha, generator)
     with evaluating(model):
         mu = model.encode(x, _select_condition(model, y)).mu  # (N, d)
         z = _mix_rows(mu, pairs, share)  # (count, d)
+        raise_if_any("codes of x", z, ~z.isfinite(), "finite numbers")
         images = _decode_mean(model, z, y[pairs[0]])  # (count, D)
     return _label_mixtures(images, y, pairs, share, within_class)
 
@@ -248,7 +268,9 @@ def mixup(
     generator: torch.Generator,
 ) -> LabelledData:
     """Mix pixels and labels of two images (Zhang et al. 2018); arguments as in `latent_mixup`."""
-    check_labelled(x, y)
+    x, y = check_labelled(x, y)
+    within_class = check_flag("within_class", within_class)
+    count = check_count("count", count, most=MOST // x.shape[1])
     pairs = _draw_pairs(y, count, within_class, generator)
     share = _draw_shares(x, count, alpha, generator)
     return _label_mixtures(_mix_rows(x, pairs, share), y, pairs, share, within_class)
@@ -259,9 +281,8 @@ Pairs = tuple[Tensor, Tensor]
 
 def _draw_pairs(y: Tensor, count: int, within_class: bool, generator: torch.Generator) -> Pairs:
     """Draw row numbers of two different images, (count,) each; of one class if that is asked."""
-    count = check_count("count", count)
     check_generator("generator", generator)
-    group = y if check_flag("within_class", within_class) else torch.zeros_like(y)
+    group = y if within_class else torch.zeros_like(y)
     order = group.argsort(stable=True)  # rows sorted by group: the images of each stand together
     _, group, sizes = group[order].unique(return_inverse=True, return_counts=True)
     if sizes.min() < 2:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_count, check_tensor, raise_if_any
+from vqvae_lib._checks import MOST, check_count, check_tensor, raise_if_any
+from vqvae_lib.metrics.geometry import find_origin
+
+_ROWS = 256  # compared with all training images at a time
 
 __all__ = ["check_mask", "energy_score", "hidden_rmse", "neighbour_fills"]
 
@@ -41,18 +44,23 @@ def neighbour_fills(
     ValueError
         If shapes do not fit, an observed pixel is not finite, or `neighbours` is out of range.
     """
+    x = check_tensor("x", x, ("B", "D"), least=1)
     observed = check_mask(x, observed)
-    check_tensor("x_train", x_train, ("N", x.shape[1]), like=x)
+    x_train = check_tensor("x_train", x_train, ("N", x.shape[1]), least=1, like=x, finite=True)
     neighbours = check_count("neighbours", neighbours, most=len(x_train))
-    visible, weight = torch.where(observed, x, 0.0), observed.to(x.dtype)
-    # Squared distances over observed pixels, x² - 2 x t + t², each term a matrix product.
-    distances = (
-        visible.square().sum(1, keepdim=True)
-        - 2 * visible @ x_train.T
-        + weight @ x_train.square().T
-    )  # (B, D) x (D, N) -> (B, N)
-    nearest = distances.topk(neighbours, largest=False).indices  # (B, neighbours)
-    return torch.where(observed, x, x_train[nearest.T])  # (neighbours, B, D)
+    # Squared distances over observed pixels, x² - 2 x t + t², each term a matrix product. They are
+    # measured from near the middle of the training images, or the digits of far ones would cancel;
+    # images equally far remain so.
+    origin = find_origin(x_train).to(x.device)  # (D,)
+    t = x_train.double() - origin
+    nearest = []
+    for part, seen in zip(x.split(_ROWS), observed.split(_ROWS), strict=True):
+        visible = torch.where(seen, part.double() - origin, 0.0)
+        distances = (
+            visible.square().sum(1, keepdim=True) - 2 * visible @ t.T + seen.double() @ t.square().T
+        )  # (256, D) x (D, N) -> (256, N)
+        nearest.append(distances.topk(neighbours, largest=False).indices)  # (256, neighbours)
+    return torch.where(observed, x, x_train[torch.cat(nearest).T])  # (neighbours, B, D)
 
 
 def hidden_rmse(x: Tensor, fill: Tensor, observed: Tensor) -> Tensor:
@@ -77,8 +85,9 @@ def hidden_rmse(x: Tensor, fill: Tensor, observed: Tensor) -> Tensor:
     ValueError
         If shapes do not fit, or an image has no hidden pixel.
     """
-    hidden = _find_hidden(x, observed)
-    check_tensor("fill", fill, tuple(x.shape))
+    x, hidden = _find_hidden(x, observed)
+    fill = check_tensor("fill", fill, tuple(x.shape), like=x)
+    raise_if_any("fill", fill, hidden & ~fill.isfinite(), "finite numbers in the holes")
     squares = torch.where(hidden, (fill - x).square(), 0.0)  # (B, D)
     return (squares.sum(-1) / hidden.sum(-1)).sqrt()
 
@@ -110,8 +119,14 @@ def energy_score(x: Tensor, draws: Tensor, observed: Tensor) -> Tensor:
     ValueError
         If shapes do not fit, or an image has no hidden pixel.
     """
-    hidden = _find_hidden(x, observed)
-    check_tensor("draws", draws, ("S", *x.shape), least=2)
+    x, hidden = _find_hidden(x, observed)
+    draws = check_tensor("draws", draws, ("S", *x.shape), least=2, like=x)
+    raise_if_any("draws", draws, hidden & ~draws.isfinite(), "finite numbers in the holes")
+    if len(draws) ** 2 * len(x) > MOST:
+        raise ValueError(
+            f"draws has shape {tuple(draws.shape)}: expected fewer, since all pairs of the draws "
+            "of an image are compared"
+        )
     errors = torch.where(hidden, draws - x, 0.0).transpose(0, 1)  # (S, B, D) -> (B, S, D)
     distance_to_truth = errors.norm(dim=-1).mean(1)  # (B,)
     pairs = len(draws) * (len(draws) - 1)
@@ -120,17 +135,19 @@ def energy_score(x: Tensor, draws: Tensor, observed: Tensor) -> Tensor:
 
 
 def check_mask(x: Tensor, observed: Tensor) -> Tensor:
-    """Return the mask of each image, (B, D); ValueError if it does not fit."""
+    """Return the mask of each image, (B, D); ValueError or TypeError if it does not fit."""
     x = check_tensor("x", x, ("B", "D"), least=1)
-    one_for_all = isinstance(observed, Tensor) and observed.ndim == 1
-    shape = tuple(x.shape[1:] if one_for_all else x.shape)
+    observed = check_tensor("observed", observed, dtype=torch.bool)
+    shape = tuple(x.shape[1:] if observed.ndim == 1 else x.shape)
     observed = check_tensor("observed", observed, shape, dtype=torch.bool).expand(x.shape)
     raise_if_any("x", x, observed & ~x.isfinite(), "finite numbers where observed is True")
     return observed
 
 
-def _find_hidden(x: Tensor, observed: Tensor) -> Tensor:
+def _find_hidden(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the truth and where it was hidden, (B, D) each."""
+    x = check_tensor("x", x, ("B", "D"), least=1, finite=True)
     hidden = ~check_mask(x, observed)  # (B, D)
     if not hidden.any(-1).all():
         raise ValueError("observed hides nothing in one of the images: expected a hole in each")
-    return hidden
+    return x, hidden

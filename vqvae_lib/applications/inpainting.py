@@ -15,9 +15,20 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_choice, check_count, check_generator
+from vqvae_lib._checks import (
+    MOST,
+    check_choice,
+    check_count,
+    check_generator,
+    check_tensor,
+    raise_if_any,
+)
 from vqvae_lib._evaluating import evaluating
-from vqvae_lib.applications._dimensions import check_dimensions
+from vqvae_lib.applications._dimensions import (
+    check_conditions,
+    check_dimensions,
+    check_model,
+)
 from vqvae_lib.applications.holes import check_mask
 from vqvae_lib.applications.langevin import climb, langevin
 from vqvae_lib.bounds import gaussian_log_prob, sum_over_dimensions
@@ -106,9 +117,15 @@ def inpaint(
         If shapes do not fit, an observed pixel is not finite, there is no such method, or
         pseudo-Gibbs ran away to infinity.
     """
+    check_model(model)
+    x = check_tensor("x", x, ("B", "D"), least=1)
     draw_codes = _METHODS[check_choice("method", method, _METHODS)]
-    draws, steps = check_count("draws", draws), check_count("steps", steps, least=2)
-    with evaluating(model):
+    draws = check_count("draws", draws, most=MOST // x.numel())
+    candidates = draws * x.shape[1]  # per step, of importance sampling, which holds all at once
+    most = MOST // candidates if method == "importance" else None
+    steps = check_count("steps", steps, least=2, most=most)
+    # The chains need slopes, which inference mode would not let them have.
+    with torch.inference_mode(False), evaluating(model):
         observation = _Observation.of(model, x, observed, y, generator)
         z, efficiency = draw_codes(observation, draws, steps)  # (S, B, d), (B,)
         if not z.isfinite().all():
@@ -137,10 +154,14 @@ class _Observation:
     def of(
         cls, model: VAE, x: Tensor, observed: Tensor, y: Tensor | None, generator: torch.Generator
     ) -> _Observation:
-        observed = check_mask(x, observed)
+        generator = check_generator("generator", generator)
+        # Copies, since what was made in inference mode gives no slopes outside it either.
+        observed = check_mask(x, observed).clone()
+        y = check_conditions(y, "x", x)
+        y = None if y is None else y.clone()
         x = check_dimensions("x", torch.where(observed, x, 0.0), model, y)
         model.likelihood.check_data(x)
-        return cls(model, x, observed, y, check_generator("generator", generator))
+        return cls(model, x, observed, y, generator)
 
     def decode(self, z: Tensor) -> Tensor:
         """Parameters of p(x|z): ``(S, B, d) -> (S, B, D * params_per_dimension)``."""
@@ -198,11 +219,13 @@ def _walk(observation: _Observation, draws: int, steps: int) -> tuple[Tensor, Te
     start = climb(observation.log_posterior, observation.draw_starts(draws), steps=steps)
     # The encoder knows roughly how wide a posterior is in each direction; holes only widen it.
     _, log_var = observation.encode(observation.mean_fill(observation.decode(start)))
+    scale = (0.5 * log_var).exp().mean(0)  # (S, B, d) -> (B, d)
+    raise_if_any("the encoder's width for x", scale, ~scale.isfinite(), "finite numbers")
     return langevin(
         observation.log_posterior,
         start,
         steps=steps,
-        scale=(0.5 * log_var).exp().mean(0),  # (S, B, d) -> (B, d)
+        scale=scale,
         generator=observation.generator,
     )
 
@@ -217,10 +240,19 @@ def _alternate(
     acceptance = z.new_zeros(len(observation.x))
     for _ in range(steps):
         x = observation.draw_fill(params)  # (S, B, D)
+        if not x.isfinite().all():
+            return torch.full_like(z, torch.inf), acceptance  # ran away
         mu, log_var = observation.encode(x)
-        proposal = reparameterise(mu, log_var, generator=observation.generator)
-        new_params = observation.decode(proposal)
+        proposal = reparameterise(
+            mu.flatten(0, 1), log_var.flatten(0, 1), generator=observation.generator
+        ).view_as(mu)
         accept = torch.ones_like(x[..., 0], dtype=torch.bool)
+        if not proposal.isfinite().all():
+            if not metropolis:
+                return proposal, acceptance  # ran away
+            accept = proposal.isfinite().all(-1)  # (S, B)
+            proposal = torch.where(accept[..., None], proposal, z)
+        new_params = observation.decode(proposal)
         if metropolis:
             # log of p(z') p(x|z') q(z|x) / p(z) p(x|z) q(z'|x), at the x that was just drawn.
             log_ratio = (
@@ -231,7 +263,7 @@ def _alternate(
                 - gaussian_log_prob(proposal, mu, log_var)
             )  # (S, B)
             uniform = torch.empty_like(log_ratio).uniform_(generator=observation.generator)
-            accept = uniform.log() < log_ratio
+            accept = accept & (uniform.log() < log_ratio)
         z = torch.where(accept[..., None], proposal, z)
         params = torch.where(accept[..., None], new_params, params)
         acceptance += accept.to(z.dtype).mean(0) / steps

@@ -11,7 +11,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_count, check_number, check_same_length, check_tensor
+from vqvae_lib._checks import (
+    LABELS,
+    check_count,
+    check_instance,
+    check_number,
+    check_same_length,
+    check_seed,
+    check_tensor,
+    describe,
+    raise_if_any,
+)
 
 __all__ = ["LabelledData", "accuracy", "check_labelled", "few_labels", "mixture"]
 
@@ -42,7 +52,7 @@ class LabelledData(NamedTuple):
         ValueError
             If the shapes do not fit together.
         """
-        check_labelled(x, y)
+        x, y = check_labelled(x, y)
         return cls(x, y, torch.ones(len(x), dtype=x.dtype, device=x.device))
 
 
@@ -68,9 +78,9 @@ def few_labels(y: Tensor, per_class: int, *, seed: int) -> Tensor:
     ValueError
         If a class has fewer rows.
     """
-    check_tensor("y", y, ("N",), dtype=torch.int64)
+    y = check_tensor("y", y, ("N",), dtype=LABELS, least=1)
     per_class = check_count("per_class", per_class)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed("seed", seed))
     choices = []
     for label in y.unique().tolist():
         rows = (y == label).nonzero()[:, 0]  # (rows of this class,)
@@ -104,8 +114,14 @@ def mixture(real: LabelledData, generated: LabelledData, w: float) -> LabelledDa
     Raises
     ------
     ValueError
-        If `w` is out of range.
+        If `w` is out of range, or shapes do not fit.
     """
+    real, generated = _check_data("real", real), _check_data("generated", generated)
+    if generated.x.shape[1] != real.x.shape[1]:
+        raise ValueError(
+            f"generated has rows of {generated.x.shape[1]} numbers and real of {real.x.shape[1]}: "
+            "expected the same"
+        )
     w = check_number("w", w, least=0, most=1)
     N = len(real.x)
     parts = [
@@ -137,16 +153,44 @@ def accuracy(classifier: Any, train: LabelledData, x: Tensor, y: Tensor) -> floa
     float
         From 0 to 1.
     """
+    if isinstance(classifier, type) or not all(
+        hasattr(classifier, method) for method in ("fit", "score", "get_params")
+    ):
+        raise TypeError(
+            f"classifier is {describe(classifier)}: expected one of scikit-learn's, such as "
+            "LogisticRegression()"
+        )
+    train = _check_data("train", train)
+    x, y = check_labelled(x, y)
+    if x.shape[1] != train.x.shape[1]:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}: expected rows of {train.x.shape[1]} numbers, as train "
+            "has them"
+        )
     from sklearn.base import clone
 
-    check_labelled(x, y)
     copy = clone(classifier)
-    copy.fit(train.x.numpy(), train.y.numpy(), sample_weight=train.weight.numpy())
-    return float(copy.score(x.numpy(), y.numpy()))
+    rows, labels, weight = (part.detach().cpu().numpy() for part in train)
+    copy.fit(rows, labels, sample_weight=weight)
+    return float(copy.score(x.detach().cpu().numpy(), y.cpu().numpy()))
 
 
-def check_labelled(x: Tensor, y: Tensor) -> None:
-    """Refuse data (N, D) and labels (N,) that do not fit together."""
-    check_tensor("x", x, ("N", "D"), least=1)
-    check_tensor("y", y, ("N",), dtype=torch.int64)
+def check_labelled(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return data (N, D) and labels (N,); ValueError or TypeError if they do not fit together."""
+    x = check_tensor("x", x, ("N", "D"), least=1, finite=True)
+    y = check_tensor("y", y, ("N",), dtype=LABELS)
     check_same_length("x", x, "y", y)
+    return x, y
+
+
+def _check_data(name: str, data: LabelledData) -> LabelledData:
+    """Return labelled data whose parts fit together; ValueError or TypeError otherwise."""
+    check_instance(name, data, LabelledData, "LabelledData, such as LabelledData.of(x, y)")
+    try:
+        x, y = check_labelled(data.x, data.y)
+        weight = check_tensor("weight", data.weight, ("N",), like=x, finite=True)
+        check_same_length("weight", weight, "x", x)
+        raise_if_any("weight", weight, weight <= 0, "numbers above 0")
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from error
+    return LabelledData(x, y, weight)

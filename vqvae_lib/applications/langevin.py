@@ -10,10 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_count, check_generator, check_tensor
+from vqvae_lib._checks import (
+    check_count,
+    check_generator,
+    check_instance,
+    check_number,
+    check_tensor,
+    raise_if_any,
+)
 
 __all__ = ["Chains", "climb", "langevin"]
 
@@ -80,13 +88,15 @@ def langevin(
     ValueError
         If a number or shape is out of range, or the density is not finite where the chains start.
     """
-    check_tensor("z", z, ("C", "B", "d"))
+    z = _check_start(log_density, z)
     steps = check_count("steps", steps, least=2)
+    scale = _check_scale(scale, z)
     check_generator("generator", generator)
     value, slope = _evaluate_with_slope(log_density, z)  # (C, B), (C, B, d)
     if not value.isfinite().all():
-        raise ValueError("log_density is nan or inf where the chains start: expected finite values")
-    scale = torch.as_tensor(scale, dtype=z.dtype, device=z.device)
+        raise ValueError(
+            "log_density(z) is nan or inf where the chains start: expected finite values"
+        )
     h = torch.full((z.shape[1],), _FIRST_STEP, dtype=z.dtype, device=z.device)  # (B,)
     acceptance = torch.zeros_like(h)
     warm_up = steps // 2
@@ -131,21 +141,45 @@ def climb(log_density: LogDensity, z: Tensor, *, steps: int) -> Tensor:
     torch.Tensor
         Where the climbs end, shape (C, B, d): each near some peak, not necessarily the highest.
     """
+    z = _check_start(log_density, z)
     steps = check_count("steps", steps)
-    z = z.detach().clone()
-    optimizer = torch.optim.Adam([z], lr=0.1)
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / steps)
-        _, slope = _evaluate_with_slope(log_density, z)
-        z.grad = -slope  # Adam descends
-        optimizer.step()
+    with torch.inference_mode(False):
+        z = z.detach().clone()
+        optimizer = torch.optim.Adam([z], lr=0.1)
+        for step in range(steps):
+            optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / steps)
+            _, slope = _evaluate_with_slope(log_density, z)
+            z.grad = -slope  # Adam descends
+            optimizer.step()
     return z
+
+
+def _check_start(log_density: LogDensity, z: Tensor) -> Tensor:
+    """Return where chains start; ValueError or TypeError if they cannot."""
+    check_instance("log_density", log_density, Callable, "a function of codes z")  # type: ignore[arg-type]
+    return check_tensor("z", z, ("C", "B", "d"), least=1, finite=True)
+
+
+def _check_scale(scale: Tensor | float, z: Tensor) -> Tensor:
+    """Return the widths of a density, which broadcast against (B, d)."""
+    if not isinstance(scale, Tensor | np.ndarray) or not scale.ndim:
+        return z.new_tensor(check_number("scale", scale, above=0))
+    scale = check_tensor("scale", scale, like=z, finite=True)
+    raise_if_any("scale", scale, scale <= 0, "numbers above 0")
+    B, d = z.shape[1:]
+    if scale.ndim > 2 or any(
+        n not in (1, size) for n, size in zip(scale.shape[::-1], (d, B), strict=False)
+    ):
+        raise ValueError(f"scale has shape {tuple(scale.shape)}: expected (d,) or ({B}, {d})")
+    return scale
 
 
 def _evaluate_with_slope(log_density: LogDensity, z: Tensor) -> tuple[Tensor, Tensor]:
     """Log-density (C, B) and its gradient in z, (C, B, d)."""
-    with torch.enable_grad():
-        z = z.detach().requires_grad_()
-        value = log_density(z)
+    with torch.inference_mode(False), torch.enable_grad():
+        z = z.detach().clone().requires_grad_()  # a copy of what was made in inference mode
+        value = check_tensor("log_density(z)", log_density(z), tuple(z.shape[:2]))
+        if not value.requires_grad:
+            raise ValueError("log_density(z) does not follow z by autograd: expected a slope")
         (slope,) = torch.autograd.grad(value.sum(), z)
     return value.detach(), slope

@@ -46,8 +46,7 @@ def nearest_distance(points: Tensor, others: Tensor) -> Tensor:
     ValueError
         If shapes do not fit, or a number is not finite.
     """
-    check_tensor("points", points, ("N", "D"), least=1, finite=True)
-    check_tensor("others", others, ("M", points.shape[1]), least=1, finite=True)
+    points, others = _check_rows(points=points, others=others)
     others = others.detach().double()
     exact = "donot_use_mm_for_euclid_dist"
     nearest = [
@@ -80,6 +79,7 @@ def copying_test(generated: Tensor, train: Tensor, held_out: Tensor) -> Neighbou
     ValueError
         If shapes do not fit, or a number is not finite.
     """
+    train, generated, held_out = _check_rows(train=train, generated=generated, held_out=held_out)
     return _compare_ranks(nearest_distance(generated, train), nearest_distance(held_out, train))
 
 
@@ -105,9 +105,19 @@ def membership_test(generated: Tensor, suspected: Tensor, clean: Tensor) -> Neig
     ValueError
         If shapes do not fit, or a number is not finite.
     """
+    generated, suspected, clean = _check_rows(generated=generated, suspected=suspected, clean=clean)
     return _compare_ranks(
         nearest_distance(suspected, generated), nearest_distance(clean, generated)
     )
+
+
+def _check_rows(**data: Tensor) -> list[Tensor]:
+    """Return data sets (N, D) that have their D in common, in float64."""
+    checked: list[Tensor] = []
+    for name, rows in data.items():
+        D = checked[0].shape[1] if checked else "D"
+        checked.append(check_tensor(name, rows, ("N", D), least=1, finite=True).double())
+    return checked
 
 
 def _compare_ranks(suspected: Tensor, others: Tensor) -> NeighbourTest:

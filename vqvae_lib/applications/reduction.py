@@ -15,11 +15,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_choice, check_count, check_same_length, check_tensor
+from vqvae_lib._checks import (
+    LABELS,
+    check_choice,
+    check_count,
+    check_instance,
+    check_number,
+    check_same_length,
+    check_tensor,
+    describe,
+)
 from vqvae_lib._evaluating import evaluating
+from vqvae_lib.applications._dimensions import check_model
 from vqvae_lib.bottlenecks import Scaled
 from vqvae_lib.conditions import NoCondition
 from vqvae_lib.metrics import knn_accuracy, linear_probe_accuracy, mse, trustworthiness
@@ -55,6 +66,11 @@ class Reducer:
     encode: Map
     decode: Map | None = None
 
+    def __post_init__(self) -> None:
+        check_instance("encode", self.encode, Callable, "a function of rows x")  # type: ignore[arg-type]
+        if self.decode is not None:
+            check_instance("decode", self.decode, Callable, "a function of codes z")  # type: ignore[arg-type]
+
 
 def codes_of(model: VAE, which: Literal["mu", "o"] = "mu") -> Reducer:
     """Make a reducer of a trained model.
@@ -87,8 +103,7 @@ def codes_of(model: VAE, which: Literal["mu", "o"] = "mu") -> Reducer:
     is good enough reads no more from it. What can differ is how easy the reading is: o is bounded,
     and codes far from the centre are folded together.
     """
-    if not isinstance(model, VAE):
-        raise TypeError(f"model is a {type(model).__name__}: expected a VAE or VQVAE")
+    check_model(model)
     if not isinstance(model.condition, NoCondition):
         raise ValueError(
             f"model has the condition {model.condition}: expected a model without one, whose code "
@@ -114,6 +129,7 @@ def _run_in_parts(model: VAE, function: Map) -> Map:
     """Run a part of a model in evaluation mode, without gradients, some rows at a time."""
 
     def run(rows: Tensor) -> Tensor:
+        rows = check_tensor("x", rows, ("N", "D"), finite=True)
         with evaluating(model):
             return torch.cat([function(part) for part in rows.split(_ROWS)])
 
@@ -134,10 +150,20 @@ class LDA:
         Mean of the data, shape (D,).
     directions
         Of unit variance within the classes, shape (D, d).
+
+    Both are kept in float64.
     """
 
     mean: Tensor
     directions: Tensor
+
+    def __post_init__(self) -> None:
+        double = torch.float64
+        mean = check_tensor("mean", self.mean, ("D",), dtype=double, finite=True)
+        shape = (len(mean), "d")
+        directions = check_tensor("directions", self.directions, shape, dtype=double, finite=True)
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "directions", directions)
 
     @classmethod
     def fit(
@@ -166,17 +192,30 @@ class LDA:
             If shapes do not fit, or d is out of range.
         """
         x = check_tensor("x", x, ("N", "D"), finite=True).detach().cpu().double()
-        check_same_length("x", x, "y", check_tensor("y", y, ("N",), dtype=torch.int64))
+        y = check_tensor("y", y, ("N",), dtype=LABELS)
+        check_same_length("x", x, "y", y)
+        if isinstance(shrinkage, str):
+            check_choice("shrinkage", shrinkage, ("auto",))
+        elif shrinkage is not None:
+            shrinkage = check_number("shrinkage", shrinkage, least=0, most=1)
         d = check_count("d", d, most=min(len(y.unique()) - 1, x.shape[1]))
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
         solver = "svd" if shrinkage is None else "eigen"
         fit = LinearDiscriminantAnalysis(solver=solver, shrinkage=shrinkage, n_components=d)
-        fit.fit(x.numpy(), y.cpu().numpy())
+        try:
+            fit.fit(x.numpy(), y.cpu().numpy())
+        except np.linalg.LinAlgError as error:
+            raise ValueError(
+                f"x of shape {tuple(x.shape)} varies within the classes in fewer than "
+                f"{x.shape[1]} directions, and shrinkage={shrinkage}: expected more rows, fewer "
+                "columns, or shrinkage='auto'"
+            ) from error
         return cls(x.mean(0), torch.from_numpy(fit.scalings_[:, :d].copy()))
 
     def encode(self, x: Tensor) -> Tensor:
         """Project on the directions: ``(N, D) -> (N, d)``, in the dtype of x."""
+        x = check_tensor("x", x, ("N", len(self.mean)), finite=True)
         return ((x.double() - self.mean) @ self.directions).to(x.dtype)
 
 
@@ -195,6 +234,8 @@ def chain(first: Encoder, second: Encoder) -> Reducer:
     Reducer
         With a way back if both have one.
     """
+    _check_encoder("first", first)
+    _check_encoder("second", second)
     encode = _compose(first.encode, second.encode)
     decode_first, decode_second = _find_decoder(first), _find_decoder(second)
     if decode_first is None or decode_second is None:
@@ -239,6 +280,13 @@ def score(
     x_test, y_test
         Data and labels on which everything is measured.
     """
+    _check_encoder("reducer", reducer)
+    x_train = check_tensor("x_train", x_train, ("N", "D"), least=1, finite=True)
+    x_test = check_tensor("x_test", x_test, ("N", x_train.shape[1]), least=3, finite=True)
+    y_train = check_tensor("y_train", y_train, ("N",), dtype=LABELS)
+    y_test = check_tensor("y_test", y_test, ("N",), dtype=LABELS)
+    check_same_length("x_train", x_train, "y_train", y_train)
+    check_same_length("x_test", x_test, "y_test", y_test)
     z_train, z_test = reducer.encode(x_train), reducer.encode(x_test)  # (N, d) each
     decode = _find_decoder(reducer)
     return Scores(
@@ -248,6 +296,14 @@ def score(
         knn=knn_accuracy(z_train, y_train, z_test, y_test),
         linear=linear_probe_accuracy(z_train, y_train, z_test, y_test),
     )
+
+
+def _check_encoder(name: str, value: object) -> None:
+    """Refuse, with a TypeError, what cannot reduce data."""
+    if isinstance(value, type | str) or not callable(getattr(value, "encode", None)):
+        raise TypeError(
+            f"{name} is {describe(value)}: expected something with encode(x), such as PCA.fit(x, d)"
+        )
 
 
 def _compose(first: Map, second: Map) -> Map:

@@ -15,8 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, max_pool2d
 
-from vqvae_lib._checks import check_same_shape, check_tensor, raise_if_any
+from vqvae_lib._checks import (
+    LABELS,
+    check_image_shape,
+    check_same_length,
+    check_tensor,
+    raise_if_any,
+)
 from vqvae_lib._evaluating import evaluating
+from vqvae_lib.applications._dimensions import check_model
 from vqvae_lib.conditions import Labels, NoCondition
 from vqvae_lib.vae import VAE
 
@@ -78,10 +85,9 @@ def apply_styles(x: Tensor, style: Tensor, image_shape: tuple[int, int]) -> Tens
     ValueError
         If shapes do not fit, or there is no such style.
     """
-    check_tensor("x", x, ("N", prod(image_shape)))
-    check_tensor("style", style, (len(x),), dtype=torch.int64)
-    numbers = f"0 to {len(STYLES) - 1}, for {', '.join(STYLES)}"
-    raise_if_any("style", style, (style < 0) | (style >= len(STYLES)), numbers)
+    image_shape = check_image_shape("image_shape", image_shape)
+    x = check_tensor("x", x, ("N", prod(image_shape)), finite=True)
+    style = _check_styles("style", style, len(x))
     images = x.reshape(-1, 1, *image_shape)  # (N, D) -> (N, 1, H, W)
     output = torch.empty_like(images)
     for number, change in enumerate(STYLES.values()):
@@ -89,6 +95,14 @@ def apply_styles(x: Tensor, style: Tensor, image_shape: tuple[int, int]) -> Tens
         if rows.any():
             output[rows] = change(images[rows])
     return output.flatten(1)  # (N, 1, H, W) -> (N, D)
+
+
+def _check_styles(name: str, style: Tensor, N: int) -> Tensor:
+    """Return an index into `STYLES` for each of N images; ValueError or TypeError otherwise."""
+    style = check_tensor(name, style, (N,), dtype=LABELS)
+    numbers = f"0 to {len(STYLES) - 1}, for {', '.join(STYLES)}"
+    raise_if_any(name, style, (style < 0) | (style >= len(STYLES)), numbers)
+    return style
 
 
 def transfer_style(model: VAE, x: Tensor, style: Tensor, target: Tensor) -> Tensor:
@@ -114,11 +128,24 @@ def transfer_style(model: VAE, x: Tensor, style: Tensor, target: Tensor) -> Tens
     ValueError
         If the model has no condition, or the styles do not fit it.
     """
-    if isinstance(model.condition, NoCondition):
+    if isinstance(check_model(model).condition, NoCondition):
         raise ValueError("model has no condition: expected a model of p(x | z, style)")
-    check_same_shape("style", style, "target", target)
+    x = check_tensor("x", x, ("B", "D"), finite=True)
+    style = _check_condition("style", style, model, x)
+    target = _check_condition("target", target, model, x)
     with evaluating(model):
         return model.likelihood.mean(model.decode(model.encode(x, style).mu, target))
+
+
+def _check_condition(name: str, style: Tensor, model: VAE, x: Tensor) -> Tensor:
+    """Return the styles of images, as a model takes them; ValueError or TypeError otherwise."""
+    style = check_tensor(name, style, ("B", ...), dtype=None)
+    check_same_length(name, style, "x", x)
+    try:
+        model.condition.rows(style, like=x)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from error
+    return style
 
 
 class StylePairs(nn.Module):
@@ -142,7 +169,7 @@ class StylePairs(nn.Module):
 
     def __init__(self, model: VAE) -> None:
         super().__init__()
-        if not isinstance(model.condition, Labels):
+        if not isinstance(check_model(model).condition, Labels):
             raise ValueError(
                 f"model has the condition {model.condition}: expected Labels(n), one for each style"
             )
@@ -169,6 +196,9 @@ class StylePairs(nn.Module):
         (torch.Tensor, torch.Tensor)
             Images and partners side by side, shape (N, 2 D), and their styles, shape (N, 2).
         """
+        x = check_tensor("x", x, ("N", "D"))
+        style = _check_styles("style", style, len(x))
+        target = _check_styles("target", target, len(x))
         images = [apply_styles(x, number, image_shape) for number in (style, target)]
         return torch.cat(images, dim=1), torch.stack([style, target], dim=1)
 
@@ -179,6 +209,13 @@ class StylePairs(nn.Module):
 
         The model's ``beta``, ``K`` and weight of the KL count as they do in its own loss.
         """
+        x = check_tensor("x", x, ("B", "2 D"), least=1)
+        y = check_tensor("y", y, (len(x), 2), dtype=LABELS)
+        if x.shape[1] % 2:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}: expected images and partners side by side, as "
+                "StylePairs.data gives them"
+            )
         image, partner = x.chunk(2, dim=1)  # (B, D) each
         posterior = self.model.encode(image, y[:, 0])
         return self.model.loss(partner, y[:, 1], posterior=posterior, generator=generator)

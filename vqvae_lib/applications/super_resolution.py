@@ -9,15 +9,27 @@ and the rest of x are Gaussian.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from vqvae_lib._checks import check_choice, check_count, check_generator, check_tensor
+from vqvae_lib._checks import (
+    MOST,
+    check_choice,
+    check_count,
+    check_generator,
+    check_image_shape,
+    check_tensor,
+)
 from vqvae_lib._evaluating import evaluating
-from vqvae_lib.applications._dimensions import check_dimensions
+from vqvae_lib.applications._dimensions import (
+    check_conditions,
+    check_dimensions,
+    check_model,
+)
 from vqvae_lib.applications.langevin import climb, langevin
 from vqvae_lib.bounds import gaussian_log_prob
 from vqvae_lib.likelihoods import Gaussian
@@ -53,8 +65,13 @@ def block_means(image_shape: tuple[int, int], factor: int) -> Tensor:
     (torch.Size([4, 16]), [2.5, 4.5, 10.5, 12.5])
     """
     factor = check_count("factor", factor)
-    H, W = image_shape
-    if H % factor or W % factor or H < 1 or W < 1:
+    H, W = check_image_shape("image_shape", image_shape)
+    if (H * W) ** 2 > MOST:
+        raise ValueError(
+            f"image_shape={image_shape}: expected at most {isqrt(MOST)} pixels, since the matrix "
+            "is made of their square"
+        )
+    if H % factor or W % factor:
         raise ValueError(f"image_shape={image_shape}: expected multiples of factor={factor}")
     pixels = torch.eye(H * W).reshape(-1, 1, H, W)  # one image per pixel, (D, 1, H, W)
     return avg_pool2d(pixels, factor).flatten(1).T  # (D, 1, H / factor, W / factor) -> (k, D)
@@ -77,9 +94,9 @@ def bicubic(images: Tensor, image_shape: tuple[int, int], factor: int) -> Tensor
     torch.Tensor
         Shape (B, D), with D = k * factor².
     """
-    factor = check_count("factor", factor)
-    H, W = image_shape
-    check_tensor("images", images, ("B", H * W))
+    H, W = check_image_shape("image_shape", image_shape)
+    images = check_tensor("images", images, ("B", H * W), least=1, finite=True)
+    factor = check_count("factor", factor, most=isqrt(MOST // images.numel()))
     large = interpolate(images.reshape(-1, 1, H, W), scale_factor=factor, mode="bicubic")
     return large.flatten(1)  # (B, 1, factor * H, factor * W) -> (B, D)
 
@@ -136,12 +153,16 @@ def super_resolve(
     With ``x = g(z) + σ ε``, the measurements given z have the density ``N(A g(z), σ² A Aᵀ)``. Given
     both, x has the mean ``g(z) + Aᵀ (A Aᵀ)⁻¹ (measurements - A g(z))``.
     """
+    check_model(model)
     check_choice("method", method, ("map", "langevin"))
-    draws, steps = check_count("draws", draws), check_count("steps", steps, least=2)
+    measurements = check_tensor("measurements", measurements, ("B", "k"), least=1, finite=True)
+    draws = check_count("draws", draws, most=MOST // (len(measurements) * model.d))
+    steps = check_count("steps", steps, least=2)
     check_generator("generator", generator)
-    with evaluating(model):
+    # Climbs need slopes, which inference mode would not let them have.
+    with torch.inference_mode(False), evaluating(model):
         measurement = _Measurement.of(model, measurements, A, y)
-        start = measurements.new_empty(draws, len(measurements), model.d)  # (S, B, d)
+        start = measurement.values.new_empty(draws, len(measurements), model.d)  # (S, B, d)
         z = climb(measurement.log_posterior, start.normal_(generator=generator), steps=steps)
         if method == "map":
             best = measurement.log_posterior(z).argmax(0)  # (S, B) -> (B,)
@@ -168,7 +189,12 @@ def consistency(images: Tensor, measurements: Tensor, A: Tensor) -> Tensor:
     torch.Tensor
         Root mean square over the k measurements, shape (..., B).
     """
-    return (images @ A.T.to(images) - measurements).square().mean(-1).sqrt()
+    A = check_tensor("A", A, ("k", "D"), least=1, finite=True)
+    measurements = check_tensor("measurements", measurements, ("B", len(A)), finite=True)
+    shape = (..., len(measurements), A.shape[1])
+    images = check_tensor("images", images, shape, finite=True)
+    A, measurements = A.to(images), measurements.to(images)
+    return (images @ A.T - measurements).square().mean(-1).sqrt()
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,9 +216,13 @@ class _Measurement:
                 f"the model's likelihood is {likelihood}: expected a Gaussian of one variance, for "
                 "which measurements have a closed form"
             )
-        A = check_tensor("A", A, ("k", "D")).to(values)
-        check_tensor("measurements", values, ("B", len(A)), finite=True)
-        check_dimensions("A", A, model, y)
+        A = check_tensor("A", A, ("k", "D"), least=1, finite=True).to(values)
+        check_tensor("measurements", values, ("B", len(A)))
+        # Copies, since what was made in inference mode gives no slopes outside it either.
+        y = check_conditions(y, "measurements", values)
+        y = None if y is None else y.clone()
+        A = check_dimensions("A", A, model, y).clone()
+        values = values.to(A, copy=True)
         if torch.linalg.matrix_rank(A) < len(A):
             raise ValueError(
                 f"A of shape {tuple(A.shape)} has rows that depend on each other: expected "

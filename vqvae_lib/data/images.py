@@ -14,9 +14,9 @@ from vqvae_lib._checks import (
     can_read_values,
     check_count,
     check_generator,
+    check_image_shape,
     check_instance,
     check_same_length,
-    check_sequence,
     check_tensor,
 )
 from vqvae_lib.data._labels import check_labels
@@ -67,7 +67,7 @@ class ImageData:
     def __post_init__(self) -> None:
         keep = partial(object.__setattr__, self)  # frozen to everybody else
         keep("name", check_instance("name", self.name, str, "text"))
-        keep("image_shape", _check_shape(self.image_shape))
+        keep("image_shape", check_image_shape("image_shape", self.image_shape))
         keep("levels", check_count("levels", self.levels))
         for part in ("train", "valid", "test"):
             x_field, y_field, group_field = f"x_{part}", f"y_{part}", f"group_{part}"
@@ -138,15 +138,3 @@ def check_grey(name: str, x: Tensor) -> None:
             f"{name} of shape {tuple(x.shape)} has values {values}: expected [0, 1], such as "
             "bytes / 255"
         )
-
-
-def _check_shape(image_shape: tuple[int, int]) -> tuple[int, int]:
-    """Return (H, W); ValueError or TypeError otherwise."""
-    sizes = check_sequence("image_shape", image_shape, "(height, width)")
-    if len(sizes) != 2:
-        raise ValueError(
-            f"image_shape={image_shape!r}: expected (height, width) of grey images; of coloured "
-            "ones, take one colour or the mean of them"
-        )
-    height, width = (check_count(f"image_shape[{i}]", size) for i, size in enumerate(sizes))
-    return height, width

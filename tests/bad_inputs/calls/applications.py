@@ -23,6 +23,12 @@ D = 16  # images of 4 by 4 pixels
 ANY_LABEL = {"negative, huge": "any whole number may name a class"}
 NOT_ZERO = {"zero": "a change that is none"}
 FINITE_OR_NOT = {"inf": "a score beyond all others"}
+NO_ROWS = {"empty": "no rows, no scores"}
+ANY_WIDTH = {"another width, a width of 1": "data of any dimension"}
+FAR = {"huge, all huge": "so far off that float32 has no number for it, which inf says"}
+ONE_FOR_ALL = {"one axis less": "one mask for all images"}
+HIDDEN = {"nan, inf": "hidden pixels may hold anything"}
+CHAIN = {"another width, a width of 1": "codes of any dimension"}
 
 
 def vae() -> VAE:
@@ -60,21 +66,33 @@ def pixel_gaussian() -> PixelGaussian:
 CALLS = {
     # ------------------------------------------------------------ anomaly
     "PixelGaussian": Call(lambda: {"mean": normal(D), "variance": grey(D) + 0.1}),
-    "PixelGaussian.fit": Call(lambda: {"x": x(), "min_variance": 0.1}),
-    "PixelGaussian.log_likelihood": Call(lambda: {"x": x()}, on=pixel_gaussian),
+    "PixelGaussian.fit": Call(
+        lambda: {"x": x(), "min_variance": 0.1},
+        accepts={"x": ANY_WIDTH},
+        named={"x": "x|variance"},
+    ),
+    "PixelGaussian.log_likelihood": Call(
+        lambda: {"x": x()}, on=pixel_gaussian, accepts={"x": {**NO_ROWS, **FAR}}
+    ),
     "auc": Call(
         lambda: {"normal": normal(5), "odd": normal(4, seed=1)},
         accepts={"normal": FINITE_OR_NOT, "odd": FINITE_OR_NOT},
     ),
     "likelihood_ratio": Call(
         lambda: {"nll": normal(6), "background": pixel_gaussian(), "x": x()},
-        named={"background": "background|x"},
+        accepts={"nll": FINITE_OR_NOT, "x": FAR},
     ),
     "negative_log_likelihood": Call(
-        lambda: {"model": vae(), "x": x(), "K": 3, "generator": generator()}
+        lambda: {"model": vae(), "x": x(), "K": 3, "generator": generator()},
+        accepts={"x": NO_ROWS},
     ),
-    "reconstruction_error": Call(lambda: {"model": vae(), "x": x()}),
-    "typicality": Call(lambda: {"nll": normal(6), "nll_train": normal(5, seed=1)}),
+    "reconstruction_error": Call(
+        lambda: {"model": vae(), "x": x()}, accepts={"x": {**NO_ROWS, **FAR}}
+    ),
+    "typicality": Call(
+        lambda: {"nll": normal(6), "nll_train": normal(5, seed=1)},
+        accepts={"nll": {**NO_ROWS, **FINITE_OR_NOT}},
+    ),
     # ------------------------------------------------------------ augmentation
     "latent_mixup": Call(
         lambda: {
@@ -97,7 +115,7 @@ CALLS = {
             "alpha": 0.5,
             "generator": generator(),
         },
-        accepts={"y": ANY_LABEL},
+        accepts={"x": ANY_WIDTH, "y": ANY_LABEL},
     ),
     "posterior_samples": Call(
         lambda: {
@@ -137,13 +155,20 @@ CALLS = {
         },
     ),
     # ------------------------------------------------------------ holes, inpainting
-    "check_mask": Call(lambda: {"x": x(), "observed": mask()}),
-    "energy_score": Call(
-        lambda: {"x": x(), "draws": torch.stack([x(1), x(2), x(3)]), "observed": mask()}
+    "check_mask": Call(
+        lambda: {"x": x(), "observed": mask()}, accepts={"x": HIDDEN, "observed": ONE_FOR_ALL}
     ),
-    "hidden_rmse": Call(lambda: {"x": x(), "fill": x(1), "observed": mask()}),
+    "energy_score": Call(
+        lambda: {"x": x(), "draws": torch.stack([x(1), x(2), x(3)]), "observed": mask()},
+        accepts={"x": FAR, "draws": FAR, "observed": ONE_FOR_ALL},
+    ),
+    "hidden_rmse": Call(
+        lambda: {"x": x(), "fill": x(1), "observed": mask()},
+        accepts={"x": FAR, "fill": FAR, "observed": ONE_FOR_ALL},
+    ),
     "neighbour_fills": Call(
-        lambda: {"x": x(), "observed": mask(), "x_train": grey(8, D, seed=1), "neighbours": 3}
+        lambda: {"x": x(), "observed": mask(), "x_train": grey(8, D, seed=1), "neighbours": 3},
+        accepts={"x": HIDDEN, "observed": ONE_FOR_ALL},
     ),
     "inpaint": Call(
         lambda: {
@@ -155,13 +180,11 @@ CALLS = {
             "draws": 2,
             "steps": 2,
             "generator": generator(),
-        }
+        },
+        accepts={"x": HIDDEN, "observed": ONE_FOR_ALL},
     ),
     # ------------------------------------------------------------ labelled data
-    "LabelledData": Call(
-        lambda: {"x": x(), "y": y(), "weight": grey(6) + 0.1}, accepts={"y": ANY_LABEL}
-    ),
-    "LabelledData.of": Call(lambda: {"x": x(), "y": y()}, accepts={"y": ANY_LABEL}),
+    "LabelledData.of": Call(lambda: {"x": x(), "y": y()}, accepts={"x": ANY_WIDTH, "y": ANY_LABEL}),
     "accuracy": Call(
         lambda: {
             "classifier": LogisticRegression(),
@@ -172,7 +195,7 @@ CALLS = {
         kinds={"train": "object"},
         accepts={"y": {"negative, huge": "classes that no training row has"}},
     ),
-    "check_labelled": Call(lambda: {"x": x(), "y": y()}, accepts={"y": ANY_LABEL}),
+    "check_labelled": Call(lambda: {"x": x(), "y": y()}, accepts={"x": ANY_WIDTH, "y": ANY_LABEL}),
     "few_labels": Call(lambda: {"y": y(), "per_class": 1, "seed": 0}, accepts={"y": ANY_LABEL}),
     "mixture": Call(
         lambda: {"real": labelled(), "generated": labelled(1), "w": 0.3},
@@ -182,7 +205,7 @@ CALLS = {
     # ------------------------------------------------------------ Langevin chains
     "climb": Call(
         lambda: {"log_density": peak, "z": normal(3, 2, 2), "steps": 3},
-        accepts={"z": {"another width": "any dimension"}},
+        accepts={"z": CHAIN},
     ),
     "langevin": Call(
         lambda: {
@@ -191,6 +214,10 @@ CALLS = {
             "steps": 3,
             "scale": 0.5,
             "generator": generator(),
+        },
+        accepts={
+            "z": CHAIN,
+            "scale": {"a tensor of two, an array of two": "a width in each of two directions"},
         },
     ),
     # ------------------------------------------------------------ memorisation
@@ -202,12 +229,19 @@ CALLS = {
     ),
     "nearest_distance": Call(lambda: {"points": x(), "others": grey(8, D, seed=1)}),
     # ------------------------------------------------------------ reduction
-    "LDA": Call(lambda: {"mean": normal(D), "directions": normal(D, 2)}),
+    "LDA": Call(
+        lambda: {"mean": normal(D), "directions": normal(D, 2)},
+        accepts={"directions": {"another width, a width of 1": "any number of directions"}},
+    ),
     "LDA.fit": Call(
         lambda: {"x": x(), "y": y(), "d": 1, "shrinkage": 0.5},
-        accepts={"y": ANY_LABEL, "shrinkage": {"zero": "none"}},
+        accepts={"x": ANY_WIDTH, "y": ANY_LABEL},
     ),
-    "LDA.encode": Call(lambda: {"x": x()}, on=lambda: LDA(normal(D), normal(D, 2))),
+    "LDA.encode": Call(
+        lambda: {"x": x()},
+        on=lambda: LDA(normal(D), normal(D, 2)),
+        accepts={"x": {"empty": "no rows, no codes"}},
+    ),
     "Reducer": Call(lambda: {"encode": lambda x: x[:, :2], "decode": lambda z: z}),
     "chain": Call(lambda: {"first": PCA.fit(x(), 3), "second": PCA.fit(normal(6, 3), 2)}),
     "codes_of": Call(lambda: {"model": vae(), "which": "mu"}),
@@ -234,6 +268,7 @@ CALLS = {
             "generator": generator(),
         },
         on=lambda: StylePairs(conditional()),
+        accepts={"x": {"huge, all huge": "for `fit` to see that a training diverges"}},
     ),
     "apply_styles": Call(lambda: {"x": x(), "style": y(), "image_shape": (4, 4)}),
     "transfer_style": Call(
@@ -243,7 +278,12 @@ CALLS = {
     "bicubic": Call(lambda: {"images": x(), "image_shape": (4, 4), "factor": 2}),
     "block_means": Call(lambda: {"image_shape": (4, 4), "factor": 2}),
     "consistency": Call(
-        lambda: {"images": x(), "measurements": grey(6, 4), "A": block_means((4, 4), 2)}
+        lambda: {"images": x(), "measurements": grey(6, 4), "A": block_means((4, 4), 2)},
+        accepts={
+            "images": {"one axis more": "several images for each measurement", **FAR},
+            "measurements": FAR,
+            "A": FAR,
+        },
     ),
     "super_resolve": Call(
         lambda: {
@@ -255,8 +295,10 @@ CALLS = {
             "draws": 2,
             "steps": 2,
             "generator": generator(),
-        }
+        },
+        named={"measurements": "measurements|chains start"},
     ),
 }
 
-RESULTS = {"Chains", "Inpainting", "NeighbourTest", "Scores"}
+# LabelledData is a named tuple, which holds what it is given: whatever takes one checks it.
+RESULTS = {"Chains", "Inpainting", "LabelledData", "NeighbourTest", "Scores"}
