@@ -49,8 +49,8 @@ def assert_shows(page, baseline, chosen, dots=False):
     for drawing, names in ((curve, shown), (gain, others)):
         assert drawing.locator(".vq-mark").count() == len(names) * len(LABELS)
         assert drawing.locator(".vq-interval").count() == len(names) * len(LABELS)
-        seeds = len(names) * SCORES["alone"].size if dots else 0
-        assert drawing.locator(".vq-seed").count() == seeds
+        units = len(names) * SCORES["alone"].size if dots else 0
+        assert drawing.locator(".vq-dot").count() == units
         label = drawing.get_attribute("aria-label")
         assert all(f"{name}: 2 labels per class" in label for name in names)
     assert f"minus “{baseline}”" in page.locator(".vq-gain p").inner_text()
@@ -69,7 +69,7 @@ def test_the_keyboard_chooses_arms_and_baseline(opened):
     page.get_by_role("checkbox", name="alone").focus()
     page.keyboard.press("Space")
     assert_shows(page, "moved", ["moved", "drawn"])
-    page.get_by_role("checkbox", name="a dot for each seed").check()
+    page.get_by_role("checkbox", name="a dot for each choice of labels").check()
     assert_shows(page, "moved", ["moved", "drawn"], dots=True)
     visit.assert_clean()
 

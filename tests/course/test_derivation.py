@@ -202,6 +202,12 @@ def test_applied_functions_are_symbolic():
         (sp.Matrix([a, b]), a, "shapes"),
         (np.zeros(0), np.zeros(0), "empty"),
         (sp.sqrt(-1 - a**2), sp.sqrt(-2 - a**2), "not real"),
+        (1.0, np.array(1 + 2j), "not real"),  # NumPy would drop the imaginary part
+        (1.0, torch.tensor(1 + 2j), "not real"),
+        (1.0, torch.eye(2).to_sparse(), "not real"),
+        (1.0, "one", "not real"),
+        (1.0, 10**400, "not real"),
+        (Estimate(1.0, 0.1), np.ones(3), "shapes"),
     ],
 )
 def test_what_cannot_be_compared_is_a_wrong_step_too(left, right, said):
@@ -212,3 +218,24 @@ def test_what_cannot_be_compared_is_a_wrong_step_too(left, right, said):
 def test_random_points_honour_the_sign_of_a_symbol():
     n = sp.Symbol("n", negative=True)
     derive("eq-test", start("n", n), at_most("0", sp.Integer(0), because="it is negative"))
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: start(None, 1.0), "tex is .*None.*: expected a formula"),
+        (lambda: equals("a", 1.0, because=3), "because is an? int.*: expected the reason"),
+        (lambda: equals("a", 1.0, because="b", rtol=np.inf), "rtol=inf: expected a finite number"),
+        (lambda: equals("a", 1.0, because="b", rtol=1.5), "rtol=1.5: expected .* below 1"),
+        (lambda: derive(7, start("a", 1), equals("a", 1, because="")), "label is an? int"),
+        (lambda: derive("eq-a", start("a", 1), 1), r"steps\[1\] is an? int"),
+        (lambda: verify("eq-a", 1.0, 1.0, route=None), "route is .*None"),
+        (
+            lambda: verify("eq-a", 1.0, 2.0, route="sum", relation="<"),
+            "relation='<': expected one of",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(call, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        call()

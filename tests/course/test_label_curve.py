@@ -112,7 +112,7 @@ def test_summaries_are_those_of_python():
         for j, other in enumerate(state["arms"]):
             found = in_node("label_curve", f"summary({text}, {i}, {j})")
             gains = 100 * (SCORES[arm] - SCORES[other])  # (3, 6)
-            np.testing.assert_allclose([p["seeds"] for p in found], gains, atol=1.5e-3)
+            np.testing.assert_allclose([p["units"] for p in found], gains, atol=1.5e-3)
             np.testing.assert_allclose([p["mean"] for p in found], gains.mean(1), atol=1.5e-3)
             assert [[p["low"], p["high"]] for p in found] == state["differences"][i][j]
 

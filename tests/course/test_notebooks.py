@@ -115,3 +115,10 @@ def test_a_number_without_notebook_is_one_sentence(tmp_path, monkeypatch, capsys
 def test_missing_result_is_named():
     with pytest.raises(FileNotFoundError, match="name='nothing'"):
         load_result("nothing")
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(TypeError, match="notebook is a str: expected what nbformat"):
+        normalise("01.ipynb")
+    with pytest.raises(TypeError, match=r"path is an? int: expected a path"):
+        execute(1)  # open() would take it for a file that is open already

@@ -140,3 +140,40 @@ def test_no_pyplot_and_no_open_figures():
         "assert mpl.rcParams.copy() == before; assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "said"),
+    [
+        (["a", "b"], {}, "images is a list"),
+        ([np.zeros((2, 4, 4)), np.zeros((3, 4, 4))], {}, "rows of one shape"),
+        (torch.zeros(2, 4, 4, dtype=torch.complex64), {}, "expected an array .* of real numbers"),
+        (torch.zeros(0, 4, 4), {}, "expected pixels"),
+        (torch.full((1, 4, 4), torch.nan), {}, "all of them finite"),
+        (torch.zeros(2, 4, 4), {"columns": 0}, "columns=0"),
+        (torch.zeros(2, 4, 4), {"row_labels": "ab"}, "row_labels is .*: expected a sequence"),
+        (torch.zeros(2, 4, 4), {"value_range": (1, 1)}, "expected the smaller value first"),
+        (torch.zeros(2, 4, 4), {"value_range": 1}, "value_range is an? int"),
+        (torch.zeros(2, 4, 4), {"scale": -1}, "scale=-1"),
+    ],
+)
+def test_bad_arguments_of_a_grid_are_named(images, options, said, shown):
+    with pytest.raises((TypeError, ValueError), match=said):
+        image_grid(images, alt=ALT, **options)
+    assert shown == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"size": 3}, "size is an? int"),
+        ({"size": (1, 2, 3)}, "size has 3 items"),
+        ({"size": (1, 0)}, r"size\[1\]=0"),
+        ({"rows": 0}, "rows=0"),
+        ({"columns": 1.5}, "columns=1.5"),
+    ],
+)
+def test_bad_arguments_of_a_figure_are_named(options, said, shown):
+    with pytest.raises((TypeError, ValueError), match=said), figure(alt=ALT, **options):
+        pass
+    assert shown == []

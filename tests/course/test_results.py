@@ -58,3 +58,25 @@ def test_results_of_the_first_split_are_read_and_say_what_they_cannot_bear(name,
 
 def test_most_results_need_no_caveat():
     assert caveat_of(load_result("mnist_vae")) == ""
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: load_result(["speed"]), "no such committed result; there are: .*speed"),
+        (lambda: load_result("../results/speed"), "no such committed result"),
+        (lambda: load_result("a" * 500), "no such committed result"),
+        (lambda: caveat_of("speed"), "result is .*: expected a result"),
+        (
+            lambda: pack_images(torch.zeros(4, 4)),
+            r"images has shape \(4, 4\): expected \(N, H, W\)",
+        ),
+        (lambda: pack_images(torch.full((1, 2, 2), torch.nan)), "is nan .*: expected finite"),
+        (lambda: unpack_images([1]), "packed is a list"),
+        (lambda: unpack_images({"shape": [2, 2]}), "packed: damaged, or not"),
+        (lambda: unpack_images({"shape": [3, 3], "levels": "AAAA"}), "packed: damaged, or not"),
+    ],
+)
+def test_bad_arguments_are_named(call, said):
+    with pytest.raises((TypeError, ValueError, FileNotFoundError), match=said):
+        call()

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from vqvae_lib._checks import check_choice, check_instance, check_number
 from vqvae_lib.course.words import _
 from vqvae_lib.metrics import Estimate
 
@@ -60,6 +61,11 @@ class Step:
     relation: str
     because: str
     rtol: float
+
+    def __post_init__(self) -> None:
+        check_instance("tex", self.tex, str, "a formula in LaTeX, as text")
+        check_instance("because", self.because, str, "the reason, as text")
+        check_number("rtol", self.rtol, least=0, below=1)
 
 
 def start(tex: str, value: Any) -> Step:
@@ -158,8 +164,11 @@ def derive(label: str, *steps: Step) -> Derivation:
     ValueError
         If the label or the chain is malformed.
     """
+    check_instance("label", label, str, "the label of an equation, as text")
     if not re.fullmatch(r"eq-[a-z0-9-]+", label):
         raise ValueError(f"label={label!r}: expected 'eq-' and lower-case words with hyphens")
+    for number, step in enumerate(steps):
+        check_instance(f"steps[{number}]", step, Step, "what start, equals or the like give")
     if len(steps) < 2 or steps[0].relation or not all(step.relation for step in steps[1:]):
         raise ValueError(f"{label}: expected start(…) and then at least one further step")
     routes = []
@@ -241,6 +250,8 @@ def verify(
     DerivationError
         If the two disagree.
     """
+    check_instance("route", route, str, "the other route in words")
+    check_choice("relation", relation, ("=", r"\le", r"\ge"))
     step = Step(_("independently: {route}").format(route=route), independent, relation, "", rtol)
     chain = derive(label, start(_("as claimed"), claimed), step)
     return Verification(label, route, chain.routes[0])
@@ -371,18 +382,27 @@ def _is_symbolic(value: Any) -> bool:
 
 
 def _estimate(value: Any) -> Estimate:
-    return value if isinstance(value, Estimate) else Estimate(float(_array(value)), 0.0)
+    if isinstance(value, Estimate):
+        return value
+    number = _array(value)
+    if number.size != 1:
+        raise _Disagreement(
+            _("the shapes {left} and {right} differ").format(left=number.shape, right=())
+        )
+    return Estimate(number.item(), 0.0)
 
 
 def _array(value: Any) -> np.ndarray:
     """Convert any value to a float64 array; torch tensors may carry a gradient."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    elif _is_symbolic(value):
-        value = np.array(value.evalf().tolist() if hasattr(value, "tolist") else value.evalf())
     try:
+        if hasattr(value, "detach"):
+            value = value.detach().cpu().numpy()
+        elif _is_symbolic(value):
+            value = np.array(value.evalf().tolist() if hasattr(value, "tolist") else value.evalf())
+        if np.iscomplexobj(value):  # NumPy would drop the imaginary part
+            raise TypeError
         return np.asarray(value, dtype=np.float64)
-    except TypeError:
+    except (TypeError, ValueError, OverflowError):
         raise _Disagreement(_("a value is not real: {value}").format(value=value)) from None
 
 
@@ -393,7 +413,10 @@ def _show(value: Any) -> str:
     """Write a value on one line, with long arrays shortened."""
     if _is_symbolic(value) or isinstance(value, Estimate):
         return str(value)
-    return np.array2string(_array(value), threshold=8, precision=10).replace("\n", " ")
+    try:
+        return np.array2string(_array(value), threshold=8, precision=10).replace("\n", " ")
+    except _Disagreement:  # not a real value
+        return str(value).replace("\n", " ")
 
 
 def _typeset(tex: str) -> str:

@@ -19,6 +19,8 @@ from typing import Any
 
 import nbformat
 
+from vqvae_lib._checks import check_instance, check_path
+
 __all__ = ["execute", "main", "normalise"]
 
 CHAPTERS = Path("chapters")
@@ -49,6 +51,7 @@ def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         cells counted from 1, readable ids, and no metadata except the kernel's name, tags, captions
         and the project's own. Normalising twice has the same result as normalising once.
     """
+    check_instance("notebook", notebook, nbformat.NotebookNode, "what nbformat.read gives")
     notebook = copy.deepcopy(notebook)
     project_metadata = notebook.metadata.get("vqvae")
     notebook.metadata = nbformat.from_dict(
@@ -135,6 +138,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
     """
     from nbclient import NotebookClient
 
+    path = check_path("path", path)
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}

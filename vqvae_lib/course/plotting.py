@@ -10,10 +10,12 @@ import html
 import io
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
+
+from vqvae_lib._checks import check_count, check_number, check_sequence, describe
 
 __all__ = ["COLOURS", "figure", "image_grid"]
 
@@ -99,6 +101,8 @@ def figure(
     import matplotlib as mpl
 
     _check_alt(alt)
+    size = _check_pair("size", size, "width and height in inches", above=0)
+    rows, columns = check_count("rows", rows), check_count("columns", columns)
     with mpl.rc_context(_STYLE):
         from cycler import cycler
         from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -152,8 +156,16 @@ def image_grid(
         grid = grid.reshape(-1, *grid.shape[2:])  # (R C, H, W)
     if grid.ndim != 3:
         raise ValueError(f"images: expected shape (N, H, W) or (R, C, H, W), got {grid.shape}")
-    columns = columns or len(grid)
+    if not grid.size or not np.isfinite(grid).all():
+        raise ValueError(f"images of shape {grid.shape}: expected pixels, all of them finite")
+    low, high = _check_pair("value_range", value_range, "the values drawn as white and as black")
+    if low >= high:
+        raise ValueError(f"value_range={value_range!r}: expected the smaller value first")
+    scale = check_number("scale", scale, above=0)
+    columns = len(grid) if columns is None else check_count("columns", columns)
     rows = math.ceil(len(grid) / columns)
+    row_labels = check_sequence("row_labels", row_labels, "a sequence of texts")
+    column_labels = check_sequence("column_labels", column_labels, "a sequence of texts")
     for name, labels, count in (
         ("row_labels", row_labels, rows),
         ("column_labels", column_labels, columns),
@@ -161,7 +173,7 @@ def image_grid(
         if len(labels) not in (0, count):
             raise ValueError(f"{name}: expected {count} of them or none, got {len(labels)}")
     mosaic, corners = _make_mosaic(grid, columns, value_range)
-    longest = max((len(label) for label in row_labels), default=0)
+    longest = max((len(str(label)) for label in row_labels), default=0)
     size = (columns * scale + 0.09 * longest, rows * scale + (0.25 if len(column_labels) else 0))
     height, width = grid.shape[1:]
     with figure(alt=alt, size=size) as ax:
@@ -201,11 +213,31 @@ def _make_mosaic(
 
 
 def _as_array(images: Any) -> np.ndarray:
-    if isinstance(images, list | tuple):
-        return np.stack([_as_array(row) for row in images])
-    if hasattr(images, "detach"):
-        images = images.detach().cpu().numpy()
-    return np.asarray(images)
+    """Read an array, a tensor, or a list of those, as real numbers."""
+    array = None
+    with suppress(TypeError, ValueError):  # such as a list of images that differ in shape
+        if isinstance(images, list | tuple):
+            array = np.stack([_as_array(row) for row in images])
+        else:
+            array = np.asarray(images.detach().cpu() if hasattr(images, "detach") else images)
+    if array is None or array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"images is {describe(images)}: expected an array or a tensor of real numbers, or a "
+            "list of rows of one shape"
+        )
+    return array
+
+
+def _check_pair(
+    name: str, value: Any, expected: str, *, above: float | None = None
+) -> tuple[float, float]:
+    pair = check_sequence(name, value, expected)
+    if len(pair) != 2:
+        raise ValueError(f"{name} has {len(pair)} items: expected two, {expected}")
+    first, second = (
+        check_number(f"{name}[{i}]", number, above=above) for i, number in enumerate(pair)
+    )
+    return first, second
 
 
 def _check_alt(alt: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vqvae_lib._checks import check_instance, check_tensor
+
 __all__ = ["caveat_of", "load_result", "pack_images", "save_result", "unpack_images"]
 
 RESULTS = Path(__file__).parent / "results"
@@ -47,9 +49,10 @@ def load_result(name: str) -> dict[str, Any]:
     FileNotFoundError
         If there is no such result; the message lists those there are.
     """
-    path = RESULTS / f"{name}.json"
-    if not path.exists():
-        known = ", ".join(sorted(p.stem for p in RESULTS.glob("*.json"))) or "none"
+    paths = {path.stem: path for path in sorted(RESULTS.glob("*.json"))}
+    path = paths.get(name) if isinstance(name, str) else None
+    if path is None:
+        known = ", ".join(paths) or "none"
         raise FileNotFoundError(f"name={name!r}: no such committed result; there are: {known}")
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -62,6 +65,7 @@ def caveat_of(result: dict[str, Any]) -> str:
     result : dict
         As `load_result` gives it.
     """
+    check_instance("result", result, dict, "a result, as load_result gives it")
     return result.get("caveat", "")
 
 
@@ -113,6 +117,7 @@ def pack_images(images: Tensor) -> dict[str, Any]:
     images : Tensor (N, H, W)
         Values in [0, 1]; what lies outside is clipped.
     """
+    images = check_tensor("images", images, ("N", "H", "W"), finite=True)
     levels = (255 * images.clamp(0, 1)).round().to(torch.uint8).contiguous()
     packed = base64.b64encode(zlib.compress(levels.numpy().tobytes(), 9)).decode()
     return {"shape": list(images.shape), "levels": packed}
@@ -120,5 +125,9 @@ def pack_images(images: Tensor) -> dict[str, Any]:
 
 def unpack_images(packed: dict[str, Any]) -> Tensor:
     """Undo `pack_images`, up to rounding: (N, H, W), values in [0, 1]."""
-    levels = bytearray(zlib.decompress(base64.b64decode(packed["levels"])))
-    return torch.frombuffer(levels, dtype=torch.uint8).reshape(packed["shape"]) / 255
+    check_instance("packed", packed, dict, "what pack_images gives")
+    try:
+        levels = bytearray(zlib.decompress(base64.b64decode(packed["levels"])))
+        return torch.frombuffer(levels, dtype=torch.uint8).reshape(packed["shape"]) / 255
+    except (KeyError, TypeError, ValueError, RuntimeError, zlib.error):
+        raise ValueError("packed: damaged, or not what pack_images gives") from None

@@ -1,18 +1,18 @@
-// Accuracy against labels: arms on paired seeds. Means and paired differences are computed here; the
+// Accuracy against labels: arms on paired units. Means and paired differences are computed here; the
 // bootstrap intervals come from Python.
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** Scores of an arm minus those of another, seed by seed, for each number of labels. */
+/** Scores of an arm minus those of another, unit by unit, for each number of labels. */
 export function paired(scores, arm, baseline) {
-  return scores[arm].map((seeds, k) => seeds.map((score, seed) => score - scores[baseline][k][seed]));
+  return scores[arm].map((units, k) => units.map((score, unit) => score - scores[baseline][k][unit]));
 }
 
 /** Mean and interval for each number of labels: of an arm's scores, or against a baseline. */
 export function summary({ scores, intervals, differences }, arm, baseline = null) {
   const values = baseline === null ? scores[arm] : paired(scores, arm, baseline);
   const ends = baseline === null ? intervals[arm] : differences[arm][baseline];
-  return values.map((seeds, k) => ({ mean: mean(seeds), low: ends[k][0], high: ends[k][1], seeds }));
+  return values.map((units, k) => ({ mean: mean(units), low: ends[k][0], high: ends[k][1], units }));
 }
 
 /** Whether an interval leaves out zero. */
@@ -78,9 +78,9 @@ function render({ model, el }) {
     model.set("baseline", +select.value);
     model.save_changes();
   });
-  const seeds = element("input", { type: "checkbox" });
-  seeds.addEventListener("change", () => {
-    dots = seeds.checked;
+  const toggle = element("input", { type: "checkbox" });
+  toggle.addEventListener("change", () => {
+    dots = toggle.checked;
     draw();
   });
   const [curve, gain] = [0, 1].map(() => shape("svg", { role: "img" }));
@@ -91,7 +91,7 @@ function render({ model, el }) {
       element("fieldset", {}, element("legend", {}, words.arms),
         element("div", { class: "vq-arms" }, ...boxes.map(({ label }) => label))),
       element("label", {}, `${words.baseline} `, select),
-      element("label", {}, seeds, ` ${words.seeds}`)),
+      element("label", {}, toggle, ` ${words.dots}`)),
     element("div", { class: "vq-accuracy" }, element("p", {}, words.accuracy), curve),
     element("div", { class: "vq-gain" }, gainTitle, gain),
     element("div", { class: "vq-table", "aria-live": "polite" }, table));
@@ -101,7 +101,7 @@ function render({ model, el }) {
   function plot(drawing, chosen, of, { title, range, zero, step }, colour) {
     const lines = chosen.map((arm) => [arm, of(arm)]);
     const numbers = lines.flatMap(([, points]) =>
-      points.flatMap((p) => [p.low, p.high, p.mean, ...(dots ? p.seeds : [])]));
+      points.flatMap((p) => [p.low, p.high, p.mean, ...(dots ? p.units : [])]));
     const [low, high] = enclose([...numbers, ...range], step);
     const { x, y } = axes(drawing, {
       height: 240, xRange: [labels[0] * 0.75, labels.at(-1) * 1.35], yRange: [low, high],
@@ -120,8 +120,8 @@ function render({ model, el }) {
       drawing.append(
         shape("path", { d: path(places), fill: "none", stroke: paint, opacity: 0.55 }),
         ...points.map((p, k) => shape("path", { d: `M${at(k)} ${y(p.low)}V${y(p.high)}`, stroke: paint, "stroke-width": 2, class: "vq-interval" })),
-        ...(dots ? points.flatMap((p, k) => p.seeds.map((score) =>
-          shape("circle", { cx: at(k), cy: y(score), r: 1.6, fill: paint, opacity: 0.7, class: "vq-seed" }))) : []),
+        ...(dots ? points.flatMap((p, k) => p.units.map((score) =>
+          shape("circle", { cx: at(k), cy: y(score), r: 1.6, fill: paint, opacity: 0.7, class: "vq-dot" }))) : []),
         ...places.map(([px, py]) => shape("path", { d: mark(px, py), fill: paint, class: "vq-mark" })));
     });
     const said = lines.map(([arm, points]) => `${arms[arm]}: ${points.map((p, k) => fill(words.point, {
@@ -154,7 +154,7 @@ function render({ model, el }) {
       key.replaceChildren(shape("path", { d: mark(8, 7), fill: colour(name) }));
     });
     select.value = baseline;
-    seeds.checked = dots;
+    toggle.checked = dots;
     const others = chosen.filter((arm) => arm !== baseline);
     gainTitle.textContent = fill(words.gain, { baseline: arms[baseline] });
     plot(curve, chosen, (arm) => summary(data, arm), { title: words.accuracy, range: chosen.length ? [] : [0, 100], zero: false, step: 5 }, colour);

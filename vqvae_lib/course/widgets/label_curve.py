@@ -1,4 +1,4 @@
-"""Accuracy against labels: ways to augment few labels, on paired seeds, against a baseline."""
+"""Accuracy against labels: ways to augment few labels, on paired units, against a baseline."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -40,7 +40,7 @@ class LabelCurve(CourseWidget):
     Raises
     ------
     ValueError
-        If there are too few or too many arms, labels or seeds, shapes differ, a score is not
+        If there are too few or too many arms, labels or units, shapes differ, a score is not
         a share, or an arm is unknown.
     """
 
@@ -49,7 +49,7 @@ class LabelCurve(CourseWidget):
 
     per_class: Any = traitlets.List(help="Numbers of labels per class.").tag(sync=True)
     arms: Any = traitlets.List(help="Names of the arms.").tag(sync=True)
-    scores: Any = traitlets.List(help="In percent: [arm][labels][seed].").tag(sync=True)
+    scores: Any = traitlets.List(help="In percent: [arm][labels][unit].").tag(sync=True)
     intervals: Any = traitlets.List(
         help="Of the mean of each, in percent: [arm][labels] = [low, high]."
     ).tag(sync=True)
@@ -141,9 +141,9 @@ def _words() -> dict[str, str]:
     return {
         "arms": _("What is shown"),
         "baseline": _("Compared with"),
-        "seeds": _("a dot for each seed"),
+        "dots": _("a dot for each choice of labels"),
         "accuracy": _("Test accuracy in percent, against labels per class"),
-        "gain": _("The same seed by seed, minus “{baseline}”, in points"),
+        "gain": _("The same, choice by choice, minus “{baseline}”, in points"),
         "axis": _("labels"),
         "point": _("{labels} labels per class: {mean} [{low}, {high}]"),
         "none": _("nothing chosen"),
