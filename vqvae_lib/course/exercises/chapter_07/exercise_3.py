@@ -24,11 +24,14 @@ from vqvae_lib.course.exercises.losses import (
 from vqvae_lib.course.exercises.verdicts import NotAttempted, Right, Wrong
 from vqvae_lib.course.words import _
 from vqvae_lib.quantum import Circuit, QuantumLayer
+from vqvae_lib.quantum.compiled import warm_up
 
 _D, _LATENT, _VARIANCE = 64, 8, 0.05
 _CIRCUIT = Circuit.for_latent(_LATENT, 4)
 _PERIOD = 2 * math.pi / _CIRCUIT.angle_scale
 _N_CALLS = 30  # of `loss`, each with 50 images: 12,000 random numbers
+# On the first day the kernels are compiled, for half a minute or more: before the answer's time runs.
+warm_up(torch.float32)
 
 
 def check(model: Any) -> Right:
