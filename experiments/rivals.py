@@ -112,6 +112,39 @@ def jax_jit(circuit: Circuit, z: Tensor, weights: Tensor, seeds: Tensor) -> Step
     return step
 
 
+def catalyst_jit(circuit: Circuit, z: Tensor, weights: Tensor, seeds: Tensor) -> Step:
+    """PennyLane's own compiler: the pass forward and backward as one program on lightning.qubit.
+
+    In float64, which is all that it has, and sample by sample: through the derivative of its
+    `vmap` its compiler aborts (0.15).
+    """
+    import catalyst
+    import jax.numpy as jnp
+    import pennylane as qml
+
+    qnode = qml.QNode(
+        lambda z, weights: quantum_function(circuit, z, weights),
+        qml.device("lightning.qubit", wires=circuit.n_qubits),
+        diff_method="adjoint",
+    )
+
+    def one(z: Any, weights: Any) -> Any:
+        return jnp.stack(qnode(z, weights))
+
+    @qml.qjit
+    def both(z: Any, weights: Any, seeds: Any) -> Any:
+        @catalyst.for_loop(0, z.shape[0], 1)
+        def sample(i: Any, found: Any) -> Any:
+            o, z_gradient, weights_gradient = found
+            row, by = catalyst.vjp(one, (z[i], weights), (seeds[i],), argnums=(0, 1))
+            return o.at[i].set(row), z_gradient.at[i].set(by[0]), weights_gradient + by[1]
+
+        return sample(tuple(jnp.zeros(x.shape) for x in (seeds, z, weights)))
+
+    arguments = [jnp.asarray(tensor.double().numpy()) for tensor in (z, weights, seeds)]
+    return lambda: both(*arguments)
+
+
 # ------------------------------------------------------------------------------- libraries on torch
 
 
@@ -212,6 +245,7 @@ IN_TORCH: dict[str, Callable[[Circuit], Features]] = {
 }
 NEEDS = {
     "PennyLane jax.jit": "jax",
+    "PennyLane catalyst": "catalyst",
     "tensorcircuit-ng": "tensorcircuit",
     "deepquantum": "deepquantum",
     "pyqtorch": "pyqtorch",
@@ -232,4 +266,6 @@ def make_step(name: str, circuit: Circuit, z: Tensor, weights: Tensor, seeds: Te
     """One pass of a contender, forward and backward."""
     if name == "PennyLane jax.jit":
         return jax_jit(circuit, z, weights, seeds)
+    if name == "PennyLane catalyst":
+        return catalyst_jit(circuit, z, weights, seeds)
     return torch_step(IN_TORCH[name](circuit), z, weights, seeds)

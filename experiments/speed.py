@@ -40,7 +40,7 @@ SIZES = [
     (16, 3, 16, False),
 ]
 # The slowest are not waited for beyond this many qubits: seconds a call, and then minutes.
-WIDEST = {"lightning.qubit adjoint": 10, "tensorcircuit-ng": 10}
+WIDEST = {"lightning.qubit adjoint": 10, "PennyLane catalyst": 10, "tensorcircuit-ng": 10}
 
 
 # -------------------------------------------------------------------------------------- training
@@ -279,11 +279,12 @@ def kernel_rate(circuit: Circuit, B: int, ms: float) -> dict[str, float]:
     and 16 · 2**n backward (the state, its gradient, and the angle's). Bytes are read and written
     once for each gather and each group of qubits that turns at once, and twice on the way back.
     """
-    from vqvae_lib.quantum.compiled import Compiled
+    from vqvae_lib.quantum.compiled.program import compile_program
 
-    (pattern,) = Compiled(circuit).patterns
-    amplitudes = B * 2**circuit.n_qubits
-    turned = [int(step["high"] - step["low"]) for step in pattern.program.steps]
+    n = circuit.n_qubits
+    program = compile_program(circuit, circuit.operations(), n, range(n))
+    amplitudes = B * 2**n
+    turned = [int(step["high"] - step["low"]) for step in program.steps]
     operations = 22 * amplitudes * sum(turned)
     there = sum(1 + -(-width // 3) for width in turned)
     back = sum(1 + -(-width // 2) for width in turned)
