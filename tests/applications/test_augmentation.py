@@ -8,6 +8,7 @@ import torch
 from scipy.ndimage import affine_transform
 from scipy.stats import kstest
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 import vqvae_lib as vq
@@ -411,6 +412,12 @@ def test_labels_of_any_whole_number_choose_the_same_rows():
         (
             lambda: accuracy(LogisticRegression(), rows(3, 4), torch.zeros(2, 5), torch.arange(2)),
             r"x has shape \(2, 5\): expected rows of 4 numbers",
+        ),
+        (
+            lambda: accuracy(
+                KNeighborsClassifier(1), rows(3, 4), torch.zeros(2, 4), torch.arange(2)
+            ),
+            "classifier is a KNeighborsClassifier, whose fit takes no sample_weight",
         ),
         (
             lambda: accuracy(LogisticRegression, rows(3, 4), torch.zeros(2, 4), torch.arange(2)),

@@ -1,5 +1,7 @@
 """Inpainting against the exact conditional of a linear model, and scores against their meaning."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -205,6 +207,18 @@ def test_the_energy_score_of_three_draws_by_hand():
     assert found.item() == pytest.approx((0 + 5 + 10) / 3 - 0.5 * (5 + 10 + 5) / 3)
 
 
+@pytest.mark.parametrize("offset", [0.0, 300.0, 3e4])
+def test_the_energy_score_of_many_draws_far_off_is_that_of_their_differences(offset):
+    """Errors that share an offset lose nothing but the digits that float32 lacks there."""
+    truth = torch.rand(4, 6, generator=generator())
+    draws = torch.rand(40, 4, 6, generator=generator(1)) + offset
+    found = energy_score(truth, draws, SEEN)
+    hidden = (draws - truth)[..., ~SEEN].double()
+    to_truth = hidden.norm(dim=-1).mean(0)
+    between = (hidden[:, None] - hidden).norm(dim=-1).sum((0, 1)) / (40 * 39)
+    torch.testing.assert_close(found.double(), to_truth - 0.5 * between, rtol=1e-6, atol=1e-6)
+
+
 def test_the_energy_score_punishes_too_little_and_too_much_scatter():
     truth = torch.randn(200, 3, generator=generator()).double()
     noise = torch.randn(30, 200, 3, generator=generator(1)).double()
@@ -288,10 +302,30 @@ def test_inference_mode_changes_nothing(method):
     assert torch.equal(large, wanted)
 
 
-def test_data_that_no_encoder_has_seen_are_named():
+def test_a_model_made_in_inference_mode_is_asked_for_no_slopes():
+    with torch.inference_mode():
+        model = vq.VQVAE(16, 8, 4, 2)
+    x, seen, A = torch.rand(3, 16, generator=generator()), torch.arange(16) % 3 > 0, torch.eye(16)
+    options = {"draws": 2, "steps": 3}
+    with pytest.raises(ValueError, match=r"model was made in inference mode.*copy\.deepcopy"):
+        inpaint(model, x, seen, generator=generator(), **options)
+    with pytest.raises(ValueError, match="model was made in inference mode"):
+        super_resolve(model, x[:, :5], A[:5], generator=generator(), **options)
+    free = copy.deepcopy(model)  # as the sentence says
+    inpaint(free, x, seen, generator=generator(), **options)
+    super_resolve(free, x[:, :5], A[:5], generator=generator(), **options)
+    options["method"] = "metropolis"  # which needs none
+    found = inpaint(model, x, seen, generator=generator(), **options)
+    expected = inpaint(free, x, seen, generator=generator(), **options)
+    assert torch.equal(found.draws, expected.draws)
+
+
+@pytest.mark.parametrize(("seed", "width"), [(0, "inf"), (2, "0")])
+def test_data_that_no_encoder_has_seen_are_named(seed, width):
+    torch.manual_seed(seed)
     model = vq.mlp_vae(16, 8, 2, vq.Gaussian())
     x = torch.full((2, 16), -1e30)
-    with pytest.raises(ValueError, match=r"the encoder's width for x\[0, 0\] is inf"):
+    with pytest.raises(ValueError, match=rf"the encoder's width for x\[0, \d\] is {width} \(and"):
         inpaint(model, x, torch.arange(16) % 3 > 0, draws=2, steps=2, generator=generator())
 
 

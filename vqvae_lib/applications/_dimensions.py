@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import torch
@@ -10,12 +11,21 @@ from torch import Tensor
 from vqvae_lib._checks import check_instance, check_same_length, check_tensor
 from vqvae_lib.vae import VAE
 
-__all__ = ["check_conditions", "check_dimensions", "check_model"]
+__all__ = ["check_conditions", "check_dimensions", "check_model", "check_slopes"]
 
 
 def check_model(model: Any) -> VAE:
     """Return a VAE; TypeError otherwise."""
     return check_instance("model", model, VAE, "a VAE or VQVAE")
+
+
+def check_slopes(model: VAE) -> None:
+    """Refuse, with a ValueError, a model that autograd cannot follow."""
+    if any(part.is_inference() for part in chain(model.parameters(), model.buffers())):
+        raise ValueError(
+            "model was made in inference mode, so there are no slopes to climb: expected one made "
+            "outside of it, as copy.deepcopy(model) gives there"
+        )
 
 
 def check_conditions(y: Any, name: str, rows: Tensor) -> Tensor | None:

@@ -28,6 +28,7 @@ from vqvae_lib.applications._dimensions import (
     check_conditions,
     check_dimensions,
     check_model,
+    check_slopes,
 )
 from vqvae_lib.applications.holes import check_mask
 from vqvae_lib.applications.langevin import climb, langevin
@@ -216,11 +217,13 @@ class _Observation:
 
 def _walk(observation: _Observation, draws: int, steps: int) -> tuple[Tensor, Tensor]:
     """Climb to a peak of p(z | seen), then take Langevin steps."""
+    check_slopes(observation.model)
     start = climb(observation.log_posterior, observation.draw_starts(draws), steps=steps)
     # The encoder knows roughly how wide a posterior is in each direction; holes only widen it.
     _, log_var = observation.encode(observation.mean_fill(observation.decode(start)))
     scale = (0.5 * log_var).exp().mean(0)  # (S, B, d) -> (B, d)
-    raise_if_any("the encoder's width for x", scale, ~scale.isfinite(), "finite numbers")
+    wrong = ~scale.isfinite() | (scale <= 0)
+    raise_if_any("the encoder's width for x", scale, wrong, "finite numbers above 0")
     return langevin(
         observation.log_posterior,
         start,

@@ -168,7 +168,13 @@ def accuracy(classifier: Any, train: LabelledData, x: Tensor, y: Tensor) -> floa
             "has them"
         )
     from sklearn.base import clone
+    from sklearn.utils.validation import has_fit_parameter
 
+    if not has_fit_parameter(classifier, "sample_weight"):
+        raise TypeError(
+            f"classifier is {describe(classifier)}, whose fit takes no sample_weight: expected one "
+            "that counts rows by their weight, such as LogisticRegression()"
+        )
     copy = clone(classifier)
     rows, labels, weight = (part.detach().cpu().numpy() for part in train)
     copy.fit(rows, labels, sample_weight=weight)

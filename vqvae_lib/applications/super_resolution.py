@@ -29,6 +29,7 @@ from vqvae_lib.applications._dimensions import (
     check_conditions,
     check_dimensions,
     check_model,
+    check_slopes,
 )
 from vqvae_lib.applications.langevin import climb, langevin
 from vqvae_lib.bounds import gaussian_log_prob
@@ -153,7 +154,7 @@ def super_resolve(
     With ``x = g(z) + σ ε``, the measurements given z have the density ``N(A g(z), σ² A Aᵀ)``. Given
     both, x has the mean ``g(z) + Aᵀ (A Aᵀ)⁻¹ (measurements - A g(z))``.
     """
-    check_model(model)
+    check_slopes(check_model(model))
     check_choice("method", method, ("map", "langevin"))
     measurements = check_tensor("measurements", measurements, ("B", "k"), least=1, finite=True)
     draws = check_count("draws", draws, most=MOST // (len(measurements) * model.d))
