@@ -161,6 +161,7 @@ def test_images_fold_rows():
         ),
         ({"y_train": None}, TypeError, r"y_train is None: .* np.zeros\(2, dtype=int\), for data"),
         ({"image_shape": (3, 2, 2)}, ValueError, r"image_shape=\(3, 2, 2\): .* take one colour"),
+        ({"image_shape": (2**16, 2**16)}, ValueError, r"image_shape=\(65536, 65536\): .* at most"),
         ({"image_shape": 4}, TypeError, r"image_shape is a int: expected \(height, width\)"),
         ({"levels": 0}, ValueError, "levels=0: expected a whole number"),
         (
