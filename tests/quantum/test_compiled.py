@@ -505,6 +505,9 @@ CASES = {
     "along the last axis": lambda f, z, w: torch.func.vmap(lambda z: f(z[None], w)[0], in_dims=1)(
         z.t()
     ),
+    "batches along the last axis": lambda f, z, w: torch.func.vmap(lambda z: f(z, w), in_dims=2)(
+        torch.stack([z, 2 * z, 3 * z], 2)
+    ),
     "many weights": lambda f, z, w: torch.func.vmap(lambda s: f(z, s * w))(z[:, 0]),
     "gradients one by one": lambda f, z, w: torch.func.vmap(
         torch.func.grad(lambda w, z: f(z[None], w).square().sum()), in_dims=(None, 0)
@@ -545,6 +548,14 @@ def test_what_the_kernels_cannot_do_is_said_with_the_backend_that_can(transform,
     transform(lambda w: StateVectorSimulator(circuit)(z, w).square().sum())(weights)
 
 
+def test_there_is_no_derivative_of_a_gradient_by_what_comes_in():
+    circuit = Circuit(2)
+    z, weights, seeds = problem(circuit, 3, 0)
+    back = torch.func.vjp(lambda w: Compiled(circuit)(z, w), weights)[1]
+    with pytest.raises(RuntimeError, match="first derivatives only"):
+        torch.func.jvp(back, (seeds,), (seeds,))
+
+
 def test_a_dual_number_keeps_its_tangent_or_is_refused():
     circuit = Circuit(2)
     z, weights, _ = problem(circuit, 3, 0)
@@ -579,7 +590,7 @@ def test_a_hybrid_model_is_one_graph_for_torch_compile(make, by, fresh_graphs):
 
 
 def test_layers_with_equal_shapes_are_not_mixed_up_in_a_graph(fresh_graphs):
-    one, other = (Compiled(Circuit(2, angle_scale=scale)) for scale in (1.0, 0.5))
+    one, other = (Compiled(Circuit(2, initial=name)) for name in ("superposition", "zero"))
     z, weights, _ = problem(one.circuit, 4, 0)
     both = torch.compile(
         lambda z, w: (one(z, w), other(z, w)), backend="aot_eager", fullgraph=True
