@@ -89,7 +89,10 @@ def test_it_has_its_state_and_repr():
         "image_shape", "images", "labels", "likelihood", "mean_image", "words",
     }  # fmt: skip
     assert (state["hidden"], state["chosen"], state["labels"]) == ([2, 5], 1, [0, 1, 2])
-    assert state["likelihood"] == {"name": "gaussian", "variance": model.likelihood.variance(0)}
+    assert state["likelihood"] == {
+        "name": "gaussian",
+        "variance": model.likelihood.variance(torch.zeros(1)).item(),
+    }
     weights = model.quantum_layer.weights.detach().flatten()
     np.testing.assert_array_equal(unpacked(state["angles"]), weights)
     images = pictures(model.likelihood).half().double()
