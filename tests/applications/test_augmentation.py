@@ -428,6 +428,16 @@ def test_labels_of_any_whole_number_choose_the_same_rows():
             "count=1000000000: expected a whole number from 1 to 268435455",
         ),
         (
+            lambda: latent_mixup(
+                vq.mlp_vae(8, 4, 2, vq.Gaussian()),
+                torch.rand(4, 8),
+                torch.zeros(4).long(),
+                count=10**9,
+                generator=torch.Generator(),
+            ),
+            "count=1000000000: expected a whole number from 1 to 268435455",
+        ),
+        (
             lambda: LabelledData.of(torch.full((2, 3), torch.nan), torch.zeros(2).long()),
             r"x\[0, 0\] is nan",
         ),

@@ -143,14 +143,13 @@ def climb(log_density: LogDensity, z: Tensor, *, steps: int) -> Tensor:
     """
     z = _check_start(log_density, z)
     steps = check_count("steps", steps)
-    with torch.inference_mode(False):
-        z = z.detach().clone()
-        optimizer = torch.optim.Adam([z], lr=0.1)
-        for step in range(steps):
-            optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / steps)
-            _, slope = _evaluate_with_slope(log_density, z)
-            z.grad = -slope  # Adam descends
-            optimizer.step()
+    z = z.detach().clone()
+    optimizer = torch.optim.Adam([z], lr=0.1)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / steps)
+        _, slope = _evaluate_with_slope(log_density, z)
+        z.grad = -slope  # Adam descends
+        optimizer.step()
     return z
 
 
