@@ -153,6 +153,16 @@ def test_whole_numbers_and_arrays_are_read_as_real_numbers():
         (lambda: PixelGaussian.fit(torch.ones(3)), ValueError, r"expected \(N, D\)"),
         (lambda: PixelGaussian.fit(X_NEW, min_variance=0), ValueError, "min_variance=0"),
         (
+            lambda: PixelGaussian(torch.zeros(2), torch.tensor([1, 0])),
+            ValueError,
+            r"variance\[1\] is 0: expected numbers above 0",
+        ),
+        (
+            lambda: PixelGaussian(torch.zeros(2), torch.ones(1)),
+            ValueError,
+            r"variance has shape \(1,\): expected \(2,\)",
+        ),
+        (
             lambda: likelihood_ratio(torch.ones(3), PixelGaussian.fit(X_NEW), X_NEW),
             ValueError,
             r"nll has shape \(3,\) and x \(50, 64\)",

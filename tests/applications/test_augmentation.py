@@ -385,9 +385,18 @@ def test_labels_of_any_whole_number_choose_the_same_rows():
         assert torch.equal(few_labels(other, 2, seed=0), expected)
 
 
+def test_labelled_data_of_arrays_are_tensors():
+    x, y = np.arange(12.0).reshape(3, 4), np.array([2, 0, 1], dtype=np.int32)
+    found = LabelledData.of(x, y)
+    assert torch.equal(found.x, torch.arange(12.0).double().reshape(3, 4))
+    assert torch.equal(found.y, torch.tensor([2, 0, 1]))
+    assert torch.equal(found.weight, torch.ones(3).double())
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: LabelledData.of(torch.zeros(4, 2), torch.zeros(4, 1).long()), r"y has .*\(4, 1\)"),
         (lambda: few_labels(torch.zeros(4, 1).long(), 1, seed=0), r"y has shape \(4, 1\)"),
         (lambda: few_labels(torch.zeros(0).long(), 1, seed=0), r"y has shape \(0,\): .* 1 rows"),
         (lambda: few_labels(torch.zeros(4).long(), 1, seed=None), "seed=None: expected a whole"),

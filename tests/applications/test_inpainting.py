@@ -123,6 +123,15 @@ def test_a_chain_that_runs_away_is_named(images):
         )
 
 
+def test_images_that_run_away_before_their_codes_are_named_as_well(images):
+    """A decoder that answers to a usual code with numbers that float64 cannot hold."""
+    model, _ = linear_model()
+    model.decoder.W = model.decoder.W * 1e308
+    options = {"method": "pseudo-gibbs", "draws": 2, "steps": 5}
+    with pytest.raises(ValueError, match="method='pseudo-gibbs' ran away: after 5 steps"):
+        inpaint(model, images, SEEN, generator=generator(), **options)
+
+
 def test_proposals_that_are_not_finite_are_not_accepted(images):
     """An encoder that sometimes answers with inf: the chain stays, and what it draws is right."""
     model, _ = linear_model()

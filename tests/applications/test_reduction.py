@@ -179,6 +179,11 @@ def test_any_function_is_a_reducer():
     assert score(half, *PARTS).d == 32
 
 
+def test_codes_of_arrays_are_those_of_tensors():
+    reducer = codes_of(model())
+    torch.testing.assert_close(reducer.encode(X.double().numpy()), reducer.encode(X))
+
+
 def test_lda_of_any_floating_point_numbers():
     fitted = LDA.fit(X, Y, 3)
     single = LDA(fitted.mean.float(), fitted.directions.float().numpy())
@@ -201,6 +206,7 @@ def test_lda_of_any_floating_point_numbers():
         (lambda: chain(LDA.fit(X, Y, 1), LDA), "second is the class LDA"),
         (lambda: Reducer(3), "encode is a int: expected a function"),
         (lambda: score(LDA.fit(X, Y, 1), X[1:], *PARTS[1:]), r"x_train has shape \(399, 64\) and"),
+        (lambda: score(LDA.fit(X, Y, 1), *PARTS[:3], Y_NEW[1:]), r"x_test has .* y_test \(119,\)"),
     ],
 )
 def test_what_cannot_reduce_is_named(make, said):

@@ -159,6 +159,8 @@ def test_whole_numbers_are_measured_as_real_ones():
         consistency(images + 0j, measurements, A2)
     with pytest.raises(ValueError, match=r"images has shape \(3, 16\): expected \(\.\.\., 1, 16\)"):
         consistency(images, measurements[:1], A2)
+    with pytest.raises(ValueError, match=r"measurements has shape \(3, 1\): expected \(B, 4\)"):
+        consistency(images, measurements[:, :1], A2)
 
 
 def test_sizes_that_no_machine_could_hold_are_refused():
