@@ -461,6 +461,14 @@ def rows(N, D):
     return LabelledData.of(torch.rand(N, D), torch.arange(N))
 
 
+def test_changes_that_no_machine_could_hold_or_of_colour_are_refused():
+    x, y = torch.zeros(2, 16), torch.arange(2)
+    with pytest.raises(ValueError, match="copies=100000000: expected a whole number from 1 to 671"):
+        transform_images(x, y, image_shape=(4, 4), copies=10**8, generator=seeded())
+    with pytest.raises(ValueError, match=r"image_shape=\(3, 4, 4\): .* take one colour"):
+        transform_images(x, y, image_shape=(3, 4, 4), generator=seeded())
+
+
 def test_codes_that_are_not_finite_are_named():
     model, y = vq.mlp_vae(4, 8, 2, vq.Gaussian()), torch.zeros(3).long()
     x = torch.full((3, 4), 1e38)
