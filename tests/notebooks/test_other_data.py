@@ -20,12 +20,12 @@ CHAPTERS = [
 @pytest.mark.skipif(not DATA, reason="VQVAE_DATA_DIR is not set")
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_chapter_runs_on_mnist(path):
-    """On fewer images than the chapter names: what it asserts of all data holds from 800 up."""
+    """On fewer images than the chapter names: what it asserts of all data holds from these 800 up."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         cell.source = re.sub(
             r"vq\.load_digits\(\)  # or .*",
-            "vq.load_mnist(train_size=1000, test_size=300)",
+            "vq.load_mnist(train_size=800, test_size=200)",
             cell.source,
         )
     environment = dict(os.environ, VQVAE_PROGRESS="0")
