@@ -231,7 +231,7 @@ class ImageScaling(Scaling):
         Parameters
         ----------
         raw
-            Levels from 0 to `levels`: images (N, *image_shape), or rows (N, D).
+            Levels from 0 to `levels`: images ``(N, *image_shape)``, or rows (N, D).
 
         Returns
         -------
