@@ -20,7 +20,7 @@ CHAPTERS = [
 @pytest.mark.skipif(not DATA, reason="VQVAE_DATA_DIR is not set")
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_chapter_runs_on_mnist(path):
-    """On fewer images than the chapter names: what it asserts of all data holds from these 800 up."""
+    """On fewer images than the chapter names: what it asserts of all data holds here too."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         cell.source = re.sub(
