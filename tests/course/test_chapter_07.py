@@ -1,5 +1,6 @@
 """Planted wrong answers of chapter 7: each gets the message that was meant for it."""
 
+import functools
 import math
 
 import numpy as np
@@ -748,9 +749,14 @@ def test_the_check_leaves_torch_s_generator_alone():
 # Exercise 4 ---------------------------------------------------------------------------------------
 
 
+@functools.cache
+def cone_widths(layers):
+    return vq.Circuit(50, space_layers=layers).light_cone_widths
+
+
 def by_circuits(amplitudes):
     layers = -1
-    while 2 ** max(vq.Circuit(50, space_layers=layers + 1).light_cone_widths) <= amplitudes:
+    while 2 ** max(cone_widths(layers + 1)) <= amplitudes:
         layers += 1
     return layers
 
@@ -759,7 +765,7 @@ def by_list(deepest):
     """All depths up to one, tried anew for every question."""
 
     def affordable(amplitudes):
-        widths = [max(vq.Circuit(50, space_layers=k).light_cone_widths) for k in deepest]
+        widths = [max(cone_widths(k)) for k in deepest]
         fitting = [k for k, w in zip(deepest, widths, strict=True) if 2**w <= amplitudes]
         return max(fitting, default=-1)
 
@@ -788,7 +794,7 @@ def by_cones(width, depths=range(60)):
     """The depth by another width than the largest."""
 
     def affordable(amplitudes):
-        widths = [width(vq.Circuit(50, space_layers=k).light_cone_widths) for k in depths]
+        widths = [width(cone_widths(k)) for k in depths]
         return max((k for k in depths if 2 ** widths[k] <= amplitudes), default=-1)
 
     return affordable
