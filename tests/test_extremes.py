@@ -10,7 +10,8 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 import vqvae_lib as vq
 from vqvae_lib.bounds import gaussian_log_prob
-from vqvae_lib.inference import holm, sign_flip_test, t_interval
+from vqvae_lib.inference import holm, sign_flip_test, t_interval, t_test
+from vqvae_lib.metrics import Estimate
 
 
 def draws(*shape, seed=0):
@@ -197,3 +198,102 @@ def test_numpy_rows_and_wider_rows_give_the_same():
     assert vq.knn_accuracy(z.numpy(), LABELS.numpy(), z, LABELS.int()) == vq.knn_accuracy(
         z, LABELS, z, LABELS
     )
+
+
+# ---------------------------------------------------------------- squares that are no numbers
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e170, 1e307])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda s: vq.knn_accuracy(CODES * s, LABELS, CODES * s, LABELS),
+        lambda s: vq.linear_probe_accuracy(CODES, LABELS, CODES * s, LABELS),
+        lambda s: vq.linear_probe_accuracy(CODES * s, LABELS, CODES, LABELS),
+        lambda s: vq.trustworthiness(X * s, X),
+        lambda s: vq.trustworthiness(X, X * s),
+        lambda s: vq.intrinsic_dimension(X * s),
+        lambda s: vq.mmd2(X * s, Y * s, bandwidth=3.0 * s),
+        lambda s: vq.mmd2(X, Y * s, bandwidth=3.0),
+        lambda s: vq.mmd2(X * s, Y, bandwidth=3.0),
+        lambda s: vq.mse(X * s, 2 * X),
+        lambda s: vq.mse(X, X * s),
+        lambda s: Estimate.of(X[:, 0] * s),
+        lambda s: vq.PCA.fit(X * s, 2),
+        lambda s: t_test((X[:9, 0] * s).tolist()),
+    ],
+)
+def test_numbers_whose_squares_are_none_are_refused(measure, scale):
+    with pytest.raises(ValueError, match=r"\w+ reaches \S+: expected another unit"):
+        measure(scale)
+
+
+@pytest.mark.parametrize("scale", [1e-140, 1e140])
+def test_the_unit_does_not_matter_up_to_there(scale):
+    assert vq.mmd2(X * scale, Y * scale, bandwidth=3 * scale) == pytest.approx(
+        vq.mmd2(X, Y, bandwidth=3.0)
+    )
+    assert vq.trustworthiness(X * scale, X[:, :16] * scale) == vq.trustworthiness(X, X[:, :16])
+    assert t_test((X[:9, 0] * scale).tolist()) == pytest.approx(t_test(X[:9, 0].tolist()))
+
+
+@pytest.mark.parametrize("log_var", [-180.0, -1e4])
+def test_at_its_mean_a_gaussian_of_any_variance_has_a_density(log_var):
+    z = torch.zeros(1, 1, requires_grad=True)
+    spread = torch.full((1, 1), log_var, requires_grad=True)
+    log_p = gaussian_log_prob(z, 0.0, spread)
+    log_p.backward()
+    assert log_p.item() == pytest.approx(-0.5 * (log_var + math.log(2 * math.pi)))
+    assert (z.grad.item(), spread.grad.item()) == (0.0, -0.5)
+    assert vq.gaussian_kl(z, spread, 0.0, spread).item() == 0
+
+
+@pytest.mark.parametrize("raw", [89.0, 1e4])
+def test_a_variance_that_overflows_leaves_finite_densities(raw):
+    params = torch.tensor([[0.3, raw]], requires_grad=True)
+    log_p = vq.Gaussian("per_dimension").log_prob(torch.tensor([[0.1]]), params)
+    log_p.sum().backward()
+    assert log_p.isfinite().all()
+    assert params.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("variance", [1e-50, 1e39])
+def test_a_variance_that_float32_cannot_hold_is_refused(variance):
+    with pytest.raises(ValueError, match=r"variance=.*: expected a finite number at least"):
+        vq.Gaussian(variance)
+    for name in ("min_variance", "initial_variance"):
+        with pytest.raises(ValueError, match=rf"^{name}=1e[+]39: expected a finite number"):
+            vq.Gaussian("shared", **{"initial_variance": 1e38, name: 1e39})
+
+
+def test_a_likelihood_computes_in_the_dtype_of_its_parameters():
+    x, params = torch.full((1, 1), 0.25), torch.full((1, 1), 0.1, dtype=torch.float64)
+    log_p = vq.Gaussian(0.09).log_prob(x, params)
+    assert log_p.dtype == torch.float64
+    exact = scipy.stats.norm.logpdf(0.25, 0.1, 0.3)
+    assert log_p.item() == pytest.approx(exact, rel=1e-14)
+
+
+def test_what_is_measured_twice_is_seen_whatever_rounding_leaves():
+    prior = vq.FullGaussian.fit(X)
+    pixels = torch.eye(20, dtype=torch.float64)
+    for scale in (1.0, 3.0, 1e-9):
+        twice = torch.stack([pixels[0], scale * pixels[0]])
+        with pytest.raises(ValueError, match="the covariance is singular"):
+            prior.condition(torch.zeros(1, 2), twice)
+    # Small is not singular.
+    seen = prior.condition(torch.tensor([[1.0, 2e-9]]), torch.stack([pixels[0], 1e-9 * pixels[1]]))
+    assert seen.mean[0, :2].tolist() == pytest.approx([1.0, 2.0])
+
+
+def test_many_units_are_not_held_with_all_their_signs(monkeypatch):
+    whole, held = scipy.stats.permutation_test, []
+
+    def watch(*args, n_resamples, batch, **kwargs):
+        held.append(batch * len(args[0][0]))
+        return whole(*args, n_resamples=9, batch=batch, **kwargs)
+
+    monkeypatch.setattr("scipy.stats.permutation_test", watch)
+    for units in (5, 1000, 100_000):
+        sign_flip_test(np.linspace(-1, 2, units))
+    assert max(held) < 2**21

@@ -253,7 +253,7 @@ def test_gradients_pass_through_a_gaussian_s_samples_alone():
         ),
         (lambda: vq.Gaussian("shard"), "variance='shard': expected 'shared', 'per_dimension' or a"),
         (lambda: vq.Gaussian("fixed"), "variance='fixed': expected 'shared'"),
-        (lambda: vq.Gaussian(True), "variance=True: expected a finite number above 0"),
+        (lambda: vq.Gaussian(True), "variance=True: expected a finite number at least"),
         (lambda: vq.Gaussian(0), "variance=0: expected"),
         (lambda: vq.Gaussian(float("nan")), "variance=nan: expected"),
         (lambda: vq.Gaussian(None), "variance=None: expected"),

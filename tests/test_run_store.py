@@ -15,7 +15,7 @@ from torch import nn
 
 import vqvae_lib as vq
 from vqvae_lib._run_store import RunStore
-from vqvae_lib.comparison import compare
+from vqvae_lib.comparison import Contrast, compare
 
 FEW = {"folds": (0, 1), "seeds": (0,), "test_to_train": 0.2}
 ONE_EACH = {"good": [{"lr": 0.1}], "plain": [{"lr": 0.1}]}
@@ -127,6 +127,8 @@ def test_a_flipped_bit_is_found(path, seed):
         b'{"run": "a", "scores": ' + 100_000 * b"[" + b"\n",
         b'{"run": "a", "scores": {"test": 1}, "sha256": "0"}\n',
         b'{"run": "a", "scores": {"test": 1}}\nand then?',
+        b'{"run": "a", "loss": 3}',  # another's only line, whole, with no end of line
+        b'{"run": "a", "scores": {"test": 1}, "sha256": "0"}',
     ],
     ids=lambda content: content[:40].decode("latin-1"),
 )
@@ -154,6 +156,11 @@ def test_a_full_disk_leaves_the_file_as_it_was(path, monkeypatch):
     assert path.read_bytes() == before
     store.add("run 2", {"test": 2.0})
     assert RunStore(path).scores == store.scores
+
+
+def test_what_cannot_be_cut_is_named():
+    with pytest.raises(OSError, match="store='/dev/null' could not be written: "):
+        RunStore(Path("/dev/null")).add("run", {"test": 1.0})
 
 
 def test_a_link_is_followed(path):
@@ -185,8 +192,29 @@ def test_settings_that_no_file_can_hold_are_refused_before_anything_runs(value):
     assert not calls
 
 
+@pytest.mark.parametrize("name", ["arm", "fold", "seed"])
+def test_a_setting_by_the_name_of_what_compare_passes_is_refused(name):
+    calls.clear()
+    with pytest.raises(ValueError, match=rf"arms\['plain'\]\[0\] names {name}: expected other"):
+        compare(run, {"good": [{"lr": 1.0}], "plain": [{"lr": 1.0, name: 3}]}, **FEW)
+    assert not calls
+
+
+def test_a_setting_that_holds_itself_is_refused():
+    endless = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match=r"arms\['good'\]\[0\] is nested too deeply"):
+        compare(run, {"good": [{"lr": endless}]}, **FEW)
+
+
+def test_a_tuple_with_names_is_a_tuple():
+    contrast = Contrast("good", "plain")
+    comparison = compare(give({"test": 1.0}), {"good": [{"pair": contrast}]}, **FEW)
+    assert comparison.arms["good"].candidates == [{"pair": ("good", "plain", "test")}]
+
+
 def give(result):
-    return lambda arm, fold, seed: result
+    return lambda arm, fold, seed, **setting: result
 
 
 def unequal(arm, fold, seed):

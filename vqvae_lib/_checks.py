@@ -47,6 +47,7 @@ __all__ = [
     "check_seed",
     "check_sequence",
     "check_tensor",
+    "check_unit",
     "describe",
     "raise_if_any",
 ]
@@ -62,6 +63,8 @@ WHOLE = (
 LABELS = (torch.int64,)
 
 _DIMENSIONS = frozenset("Dd")
+
+_SQUARABLE = (1e-150, 1e150)
 
 MOST = 2**31 - 1
 """The largest count that is believed. Far more than any machine could hold, it is an accident."""
@@ -240,6 +243,16 @@ def check_tensor(
     if finite:
         raise_if_any(name, x, ~torch.isfinite(x), "finite numbers")
     return x
+
+
+def check_unit(name: str, x: Tensor) -> None:
+    """Refuse numbers so small or so large that their squares are 0 or infinite in float64."""
+    largest = x.detach().abs().max().item() if x.numel() else 0.0
+    smallest_allowed, largest_allowed = _SQUARABLE
+    if largest and not smallest_allowed <= largest <= largest_allowed:
+        raise ValueError(
+            f"{name} reaches {largest:.3g}: expected another unit, in which squares are numbers"
+        )
 
 
 def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:

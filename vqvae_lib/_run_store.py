@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,6 @@ class RunStore:
         with self._opened() as file:
             self._read_on(file)
             if key not in self.scores:
-                file.truncate(self._end)  # what a killed process left of a line
                 self._write(file.fileno(), _write_line(key, scores))
                 self.scores[key] = scores
         return self.scores[key]
@@ -77,11 +76,13 @@ class RunStore:
 
     def _write(self, descriptor: int, line: bytes) -> None:
         try:
+            os.ftruncate(descriptor, self._end)  # what a killed process left of a line
             if os.write(descriptor, line) < len(line):
                 raise OSError("the disk is full")
             os.fsync(descriptor)
         except OSError as error:
-            os.ftruncate(descriptor, self._end)
+            with suppress(OSError):
+                os.ftruncate(descriptor, self._end)
             raise OSError(f"store={str(self.path)!r} could not be written: {error}") from error
         self._end, self._lines = self._end + len(line), self._lines + 1
 
@@ -95,6 +96,8 @@ class RunStore:
         *lines, rest = content.split(b"\n")
         if rest[: len(_BEGINNING)] != _BEGINNING[: len(rest)]:
             raise self._make_error("the last line", rest)
+        if _is_json(rest):  # whole, but without its end: nobody but us may cut it off
+            self._parse(rest, self._lines + len(lines) + 1)
         for number, line in enumerate(lines, self._lines + 1):
             key, scores = self._parse(line, number)
             self.scores.setdefault(key, scores)
@@ -124,6 +127,14 @@ class RunStore:
             f"store={str(self.path)!r}, {place}: expected a run as JSON, got {text!r}; the file is "
             "left as it is: pass the path of a new one, or repair the line"
         )
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _write_line(key: str, scores: Scores) -> bytes:

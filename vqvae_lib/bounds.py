@@ -63,8 +63,7 @@ def gaussian_log_prob(z: Tensor, mu: Tensor | float = 0.0, log_var: Tensor | flo
     z = check_tensor("z", z, (..., "d"))
     mu = _check_broadcast("mu", mu, z)
     log_var = _check_broadcast("log_var", log_var, z)
-    # The square root of the precision: twice the range of log_var before it overflows.
-    terms = ((z - mu) * (-0.5 * log_var).exp()).square() + log_var + _LOG_2PI
+    terms = ((z - mu) * _root_precision(log_var)).square() + log_var + _LOG_2PI
     return -0.5 * sum_over_dimensions(terms)  # (..., B, d) -> (..., B)
 
 
@@ -113,8 +112,7 @@ def gaussian_kl(
     mu_p = _check_broadcast("mu_p", mu_p, mu)
     log_var_p = _check_broadcast("log_var_p", log_var_p, mu)
     log_ratio = log_var - log_var_p
-    # The square root of the precision: twice the range of log_var_p before it overflows.
-    distance = (mu - mu_p) * (-0.5 * log_var_p).exp()
+    distance = (mu - mu_p) * _root_precision(log_var_p)
     terms = distance.square() + torch.expm1(log_ratio) - log_ratio
     return 0.5 * sum_over_dimensions(terms)  # (..., B, d) -> (..., B)
 
@@ -172,6 +170,12 @@ def importance_bound(log_weights: Tensor) -> Tensor:
     """
     log_weights = check_tensor("log_weights", log_weights, ("K", "B"), least=1)
     return log_weights.logsumexp(dim=0) - math.log(len(log_weights))  # (K, B) -> (B,)
+
+
+def _root_precision(log_var: Tensor) -> Tensor:
+    """``1 / σ``, and the largest number where that is infinite: times a distance of 0 it is 0."""
+    most = math.log(torch.finfo(log_var.dtype).max) - 1e-2  # a margin, for the logarithm's rounding
+    return (-0.5 * log_var).clamp(max=most).exp()
 
 
 def _check_broadcast(name: str, value: Tensor | float, like: Tensor) -> Tensor:

@@ -45,6 +45,8 @@ __all__ = ["Arm", "Comparison", "Contrast", "compare", "correct_families"]
 Setting = Mapping[str, Any]
 Run = Callable[..., Mapping[str, float]]
 
+_OWN_ARGUMENTS = frozenset({"arm", "fold", "seed"})
+
 
 class Contrast(NamedTuple):
     """A difference to be tested: the score of an arm minus that of its baseline."""
@@ -347,7 +349,15 @@ def _check_arms(arms: Mapping[str, Sequence[Setting]]) -> dict[str, list[dict[st
         for i, setting in enumerate(rows):
             place = f"arms[{name!r}][{i}]"
             check_instance(place, setting, Mapping, "a setting, as a dict")
-            checked[name].append(_to_json(place, setting))
+            if taken := _OWN_ARGUMENTS.intersection(setting):
+                raise ValueError(
+                    f"{place} names {', '.join(sorted(taken))}: expected other names, since "
+                    "`compare` itself passes arm, fold and seed to run"
+                )
+            try:
+                checked[name].append(_to_json(place, setting))
+            except RecursionError as error:
+                raise ValueError(f"{place} is nested too deeply, or holds itself") from error
     return checked
 
 
@@ -361,7 +371,8 @@ def _to_json(place: str, value: Any) -> Any:
                 check_instance(f"{place}: the name {key!r}", key, str, "text")
             return {key: _to_json(f"{place}[{key!r}]", entry) for key, entry in value.items()}
         case list() | tuple():
-            return type(value)(_to_json(f"{place}[{i}]", entry) for i, entry in enumerate(value))
+            entries = [_to_json(f"{place}[{i}]", entry) for i, entry in enumerate(value)]
+            return tuple(entries) if isinstance(value, tuple) else entries
         case None | bool() | str():
             return value
         case int() | float():

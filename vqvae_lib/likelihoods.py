@@ -24,6 +24,8 @@ __all__ = ["Bernoulli", "Binomial", "Gaussian", "Likelihood"]
 
 _MIN_VARIANCE = 1e-4
 _INITIAL_VARIANCE = 0.1
+# Variances that are normal numbers in float32, in which models are usually trained.
+_SMALLEST, _LARGEST = torch.finfo(torch.float32).tiny, torch.finfo(torch.float32).max
 _MANY = 1000  # counts whose logarithms of probabilities float32 cannot tell apart
 
 
@@ -121,7 +123,8 @@ class Likelihood(nn.Module, ABC):
     def _pair(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """Check data together with the parameters of its distribution."""
         x = check_tensor("x", x, (..., "D"))
-        params = check_tensor("params", self.check_params(params, x.shape[-1]), like=x)
+        params = self.check_params(params, x.shape[-1])
+        x = check_tensor("x", x, like=params)
         batch, drawn = tuple(x.shape[:-1]), tuple(params.shape[:-1])
         if drawn[len(drawn) - len(batch) :] != batch:
             raise ValueError(
@@ -283,11 +286,13 @@ class Gaussian(Likelihood):
     ) -> None:
         super().__init__()
         self.variance_mode: Literal["shared", "per_dimension", "fixed"]
-        min_variance = check_number("min_variance", min_variance, least=0)
-        initial_variance = check_number("initial_variance", initial_variance, above=0)
+        min_variance = check_number("min_variance", min_variance, least=0, most=_LARGEST)
+        initial_variance = check_number(
+            "initial_variance", initial_variance, above=0, most=_LARGEST
+        )
         self.min_variance = min_variance
         if not isinstance(variance, str):
-            variance = check_number("variance", variance, above=0)
+            variance = check_number("variance", variance, least=_SMALLEST, most=_LARGEST)
         match variance:
             case "shared":
                 self.variance_mode = "shared"
@@ -325,7 +330,7 @@ class Gaussian(Likelihood):
     def variance(self, params: Tensor) -> Tensor:
         """Variance of p(x|z): one number, or shape (..., B, D) where it is per dimension.
 
-        Never below the smallest normal number of its dtype, where its logarithm ends.
+        Never outside the normal numbers of its dtype, where its logarithm ends.
         """
         params = self.check_params(params)
         if self.variance_mode == "fixed":
@@ -334,8 +339,10 @@ class Gaussian(Likelihood):
             raw_log_var = self.raw_log_var.to(params.dtype)
         else:
             _, raw_log_var = params.chunk(2, dim=-1)  # (..., B, 2 D) -> (..., B, D)
-        variance = self.min_variance + raw_log_var.exp()
-        return variance.clamp(min=torch.finfo(params.dtype).tiny)
+        numbers = torch.finfo(params.dtype)
+        # Before exp as well, whose gradient would be 0 times infinity.
+        variance = self.min_variance + raw_log_var.clamp(max=math.log(numbers.max) - 1e-2).exp()
+        return variance.clamp(min=numbers.tiny)
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         """``-½ [(x - mean)² / variance + log variance + log 2π]``, of each dimension."""

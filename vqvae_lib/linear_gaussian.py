@@ -25,6 +25,7 @@ from vqvae_lib._checks import (
     check_number,
     check_same_shape,
     check_tensor,
+    check_unit,
     raise_if_any,
 )
 from vqvae_lib.bounds import gaussian_log_prob
@@ -378,8 +379,7 @@ def _set(model: PCA | ProbabilisticPCA | FullGaussian, **fields: Tensor | float)
 def _fit_moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and covariance (with 1/N) of the rows, in float64: ``(N, D) -> (D,), (D, D)``."""
     x = check_tensor("x", x, ("N", "D"), least=2, finite=True).detach().double()
-    if not x.square().mean().isfinite():
-        raise ValueError("x has numbers whose squares are too large: expected them in another unit")
+    check_unit("x", x)
     if x.shape[1] > _MOST_DIMENSIONS:
         raise ValueError(
             f"x has {x.shape[1]} columns: expected at most {_MOST_DIMENSIONS}, since the "
@@ -395,7 +395,9 @@ def _add_to_diagonal(C: Tensor, variance: float) -> Tensor:
 def _factorise(covariance: Tensor) -> Tensor:
     """Cholesky's root, lower triangular; ValueError where there is none."""
     root, info = torch.linalg.cholesky_ex(covariance)
-    if info.item():
+    # What is left of each variance, given the directions before: rounding leaves a little of none.
+    left = root.diagonal().square() / covariance.diagonal()
+    if info.item() or (left <= len(root) * torch.finfo(root.dtype).eps).any():
         raise ValueError(
             "the covariance is singular: some direction has no variance (a pixel known already, or "
             "measured twice). Leave that direction out, or add noise or a ridge"

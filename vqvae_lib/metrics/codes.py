@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from vqvae_lib._checks import LABELS, check_count, check_same_length, check_tensor
+from vqvae_lib._checks import LABELS, check_count, check_same_length, check_tensor, check_unit
 from vqvae_lib.metrics.geometry import centre, find_origin
 
 __all__ = ["knn_accuracy", "linear_probe_accuracy", "trustworthiness"]
@@ -129,6 +129,8 @@ def trustworthiness(x: Tensor, z: Tensor, *, neighbours: int = 5) -> float:
     """
     x = check_tensor("x", x, ("N", "D"), least=3, finite=True)
     z = check_tensor("z", z, (len(x), "d"), finite=True)
+    check_unit("x", x)
+    check_unit("z", z)
     if len(x) > _MOST_ROWS:
         raise ValueError(
             f"x has {len(x)} rows: expected at most {_MOST_ROWS}, since all pairs of them are held "
@@ -158,6 +160,8 @@ def _check_labelled(
     z_test = check_tensor("z_test", z_test, ("N_test", d), least=1, finite=True)
     y_test = check_tensor("y_test", y_test, ("N_test",), dtype=LABELS)
     check_same_length("z_test", z_test, "y_test", y_test)
+    check_unit("z_train", z_train)
+    check_unit("z_test", z_test)
     origin = find_origin(z_train)
     return (
         _Labelled(centre(z_train, origin).numpy(), y_train.cpu().numpy()),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_tensor
+from vqvae_lib._checks import check_tensor, check_unit
 
 __all__ = ["Estimate"]
 
@@ -54,6 +54,7 @@ class Estimate(NamedTuple):
         Estimate(mean=3.0, standard_error=0.7071067811865476)
         """
         values = check_tensor("values", values, ("N",), least=2, finite=True)
+        check_unit("values", values)
         values = values.detach().to(torch.float64)
         return cls(values.mean().item(), values.std().item() / len(values) ** 0.5)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_number, check_tensor
+from vqvae_lib._checks import check_number, check_tensor, check_unit
 
 __all__ = ["IntrinsicDimension", "intrinsic_dimension", "principal_angles"]
 
@@ -72,6 +72,7 @@ def intrinsic_dimension(x: Tensor, *, keep: float = 0.9) -> IntrinsicDimension:
     exponentially with them.
     """
     x = check_tensor("x", x, ("N", "D"), least=3, finite=True)
+    check_unit("x", x)
     keep = check_number("keep", keep, above=0, most=1)
     from scipy.stats import chi2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vqvae_lib._checks import check_same_shape, check_tensor
+from vqvae_lib._checks import check_same_shape, check_tensor, check_unit
 
 __all__ = ["mse"]
 
@@ -38,4 +38,6 @@ def mse(x: Tensor, x_hat: Tensor) -> float:
     x = check_tensor("x", x, least=1, finite=True)
     x_hat = check_tensor("x_hat", x_hat, least=1, finite=True)
     check_same_shape("x", x, "x_hat", x_hat)
+    check_unit("x", x)
+    check_unit("x_hat", x_hat)
     return (x.detach().double() - x_hat.detach().double()).square().mean().item()

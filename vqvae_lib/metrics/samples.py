@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vqvae_lib._checks import check_number, check_tensor
+from vqvae_lib._checks import check_number, check_tensor, check_unit
 
 __all__ = ["mmd2"]
 
@@ -61,6 +61,8 @@ def mmd2(x: Tensor, y: Tensor, *, bandwidth: float) -> float:
     """
     x = check_tensor("x", x, ("N", "D"), least=2, finite=True).detach().double()
     y = check_tensor("y", y, ("M", x.shape[1]), least=2, finite=True).detach().double()
+    check_unit("x", x)
+    check_unit("y", y)
     bandwidth = check_number("bandwidth", bandwidth, above=0)
     N, M = len(x), len(y)
     within_x = (_sum_kernel(x, x, bandwidth) - N) / (N * (N - 1))

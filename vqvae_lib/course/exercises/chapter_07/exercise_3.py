@@ -30,7 +30,7 @@ _D, _LATENT, _VARIANCE = 64, 8, 0.05
 _CIRCUIT = Circuit.for_latent(_LATENT, 4)
 _PERIOD = 2 * math.pi / _CIRCUIT.angle_scale
 _N_CALLS = 30  # of `loss`, each with 50 images: 12,000 random numbers
-# On the first day the kernels are compiled, for half a minute or more: before the answer's time runs.
+# On the first day the kernels are compiled, which takes a while: before the answer's time runs.
 warm_up(torch.float32)
 
 
