@@ -68,6 +68,10 @@ class _Completed:
     best: dict[str, Any]  # the weights of the best epoch
 
 
+# Where people find them.
+TrainingDiverged.__module__ = TrainingInterrupted.__module__ = "vqvae_lib.training"
+
+
 class Run:
     """A model in training, with its optimiser, its random numbers and what it has completed."""
 

@@ -456,12 +456,15 @@ class _Runs:
         self._check_names(tasks)
 
     def _check_names(self, tasks: list[_Task]) -> None:
+        first: dict[str, _Task] = {}  # of each arm
         for task in tasks:
-            names, first = self.scores[task.key], self.scores[tasks[0].key]
-            if names.keys() != first.keys():
+            names = self.scores[task.key].keys()
+            expected = self.scores[first.setdefault(task.arm, task).key].keys()
+            if names != expected:
                 raise ValueError(
                     f"run gave {', '.join(names) or 'no scores'} for {task}, and "
-                    f"{', '.join(first) or 'none'} for {tasks[0]}: expected the same scores of all"
+                    f"{', '.join(expected) or 'none'} for {first[task.arm]}: expected the same "
+                    "scores in all runs of an arm"
                 )
 
     def average(self, batch: list[_Task], score: str) -> float:

@@ -84,7 +84,7 @@ CALLS = {
     ),
     "negative_log_likelihood": Call(
         lambda: {"model": vae(), "x": x(), "K": 3, "generator": generator()},
-        accepts={"x": NO_ROWS},
+        accepts={"x": {**NO_ROWS, **FAR}},
     ),
     "reconstruction_error": Call(
         lambda: {"model": vae(), "x": x()}, accepts={"x": {**NO_ROWS, **FAR}}
