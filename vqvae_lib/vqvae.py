@@ -72,6 +72,7 @@ class VQVAE(VAE):
 
     Examples
     --------
+    >>> import torch
     >>> model = VQVAE(input_dim=784, hidden_dim=400, latent_dim=20, n_qubits=10)
     >>> z = torch.zeros(5, 20)  # (B, d)
     >>> state = model.quantum_space(model.quantum_encoder(z))
