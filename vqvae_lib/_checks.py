@@ -332,8 +332,9 @@ def _to_tensor(name: str, value: Any) -> Tensor:
         return value
     if isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray):
         try:
-            # A copy where torch needs one: it knows no negative strides and no foreign byte order.
-            return torch.as_tensor(np.array(value, dtype=value.dtype.newbyteorder("=")))
+            # A copy that torch can use: no negative strides, no foreign byte order, and row by row,
+            # since the last bits of a product depend on how its factors lie in memory.
+            return torch.as_tensor(np.array(value, dtype=value.dtype.newbyteorder("="), order="C"))
         except TypeError as error:
             hint = f", such as np.unique({name}, return_inverse=True)[1] for names"
             raise TypeError(

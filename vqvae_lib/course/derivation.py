@@ -16,7 +16,6 @@ eq-square: 1 step verified (1 symbolically)
 """
 
 import html
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -24,9 +23,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from vqvae_lib._checks import check_choice, check_instance, check_number
+from vqvae_lib.course.compare import RTOL, Disagreement, compare, show
 from vqvae_lib.course.words import _
 from vqvae_lib.metrics import Estimate
 
@@ -41,11 +39,6 @@ __all__ = [
     "start",
     "verify",
 ]
-
-RTOL = 1e-9
-# A Monte Carlo value must lie within this many standard errors: one false alarm in 16,000.
-STANDARD_ERRORS = 4.0
-RANDOM_POINTS = 50
 
 
 class DerivationError(AssertionError):
@@ -174,8 +167,8 @@ def derive(label: str, *steps: Step) -> Derivation:
     routes = []
     for number, (previous, step) in enumerate(pairwise(steps), start=1):
         try:
-            routes.append(_compare(previous.value, step.value, step.relation, step.rtol))
-        except _Disagreement as disagreement:
+            routes.append(compare(previous.value, step.value, step.relation, step.rtol))
+        except Disagreement as disagreement:
             raise DerivationError(
                 _(
                     "{label}, step {number} does not hold.\n"
@@ -188,8 +181,8 @@ def derive(label: str, *steps: Step) -> Derivation:
                     relation=step.relation,
                     after=step.tex,
                     because=step.because or "–",
-                    left=_show(previous.value),
-                    right=_show(step.value),
+                    left=show(previous.value),
+                    right=show(step.value),
                     detail=disagreement,
                 )
             ) from None
@@ -257,166 +250,7 @@ def verify(
     return Verification(label, route, chain.routes[0])
 
 
-# Comparing two values -----------------------------------------------------------------------------
-
-
-class _Disagreement(Exception):
-    """Two values differ; the message says how."""
-
-
-def _compare(left: Any, right: Any, relation: str, rtol: float) -> str:
-    """Compare two values, and name the kind of check; raise `_Disagreement` if they differ."""
-    if _is_symbolic(left) and _is_symbolic(right):
-        return _compare_symbolic(left, right, relation, rtol)
-    for value in (left, right):
-        if _is_symbolic(value) and value.free_symbols:
-            raise _Disagreement(
-                _("a formula with free symbols cannot be compared with a number: {value}").format(
-                    value=value
-                )
-            )
-    if isinstance(left, Estimate) or isinstance(right, Estimate):
-        return _compare_estimates(_estimate(left), _estimate(right), relation)
-    return _compare_numeric(_array(left), _array(right), relation, rtol)
-
-
-def _compare_symbolic(left: Any, right: Any, relation: str, rtol: float) -> str:
-    import sympy
-
-    if getattr(left, "shape", ()) != getattr(right, "shape", ()):
-        raise _Disagreement(
-            _("the shapes {left} and {right} differ").format(
-                left=getattr(left, "shape", ()), right=getattr(right, "shape", ())
-            )
-        )
-    difference = sympy.sympify(left - right)
-    entries = difference if difference.is_Matrix else [difference]
-    if relation == "=" and all(_vanishes(entry) for entry in entries):
-        return _("symbolically")
-    # Undecided, or an inequality: evaluate both sides at random points of their domain.
-    rng = np.random.default_rng(0)
-    symbols = sorted(left.free_symbols | right.free_symbols, key=str)
-    for _point in range(RANDOM_POINTS):
-        values = {symbol: _draw(symbol, rng) for symbol in symbols}
-        a, b = (_array(sympy.sympify(side).subs(values).evalf(30)) for side in (left, right))
-        try:
-            _compare_numeric(a, b, relation, rtol)
-        except _Disagreement as disagreement:
-            where = ", ".join(f"{symbol} = {value}" for symbol, value in values.items())
-            raise _Disagreement(f"{disagreement} at {where}" if where else disagreement) from None
-    return _("at {n} random points").format(n=RANDOM_POINTS)
-
-
-def _vanishes(expression: Any) -> bool:
-    """Whether SymPy can show that `expression` is zero."""
-    import sympy
-
-    # Rewriting functions as exponentials over one denominator decides most cases in a hundredth of
-    # the time that `simplify` takes.
-    numerator, _denominator = sympy.fraction(
-        sympy.together(sympy.expand(expression.rewrite(sympy.exp)))
-    )
-    return sympy.expand(numerator) == 0 or sympy.simplify(expression) == 0
-
-
-def _draw(symbol: Any, rng: np.random.Generator) -> Any:
-    """Draw a value that satisfies what SymPy assumes about `symbol`."""
-    if symbol.is_integer:
-        return int(rng.integers(1 if symbol.is_positive else -5, 6))
-    low = 0.1 if symbol.is_positive else 0.0 if symbol.is_nonnegative else -3.0
-    high = -0.1 if symbol.is_negative else 0.0 if symbol.is_nonpositive else 3.0
-    return round(float(rng.uniform(low, high)), 6)
-
-
-def _compare_estimates(left: Estimate, right: Estimate, relation: str) -> str:
-    tolerance = STANDARD_ERRORS * math.hypot(left.standard_error, right.standard_error)
-    difference = left.mean - right.mean
-    if not _relation_holds(difference, tolerance, relation):
-        raise _Disagreement(
-            _("they differ by {difference:.3g}, but at most {allowed:.3g} is allowed").format(
-                difference=difference, allowed=tolerance
-            )
-        )
-    return _("by Monte Carlo within {n:g} standard errors").format(n=STANDARD_ERRORS)
-
-
-def _compare_numeric(left: np.ndarray, right: np.ndarray, relation: str, rtol: float) -> str:
-    if left.shape != right.shape and left.size != 1 and right.size != 1:
-        raise _Disagreement(
-            _("the shapes {left} and {right} differ").format(left=left.shape, right=right.shape)
-        )
-    if left.size == 0 or right.size == 0:
-        raise _Disagreement(_("a value is empty"))
-    if not (np.isfinite(left).all() and np.isfinite(right).all()):
-        raise _Disagreement(_("a value is not finite"))
-    scale = max(float(np.abs(left).max(initial=0)), float(np.abs(right).max(initial=0)), 1e-300)
-    difference = np.asarray(left - right)
-    # The entry that comes closest to breaking the relation.
-    worst = {
-        "=": difference.flat[np.abs(difference).argmax()],
-        r"\le": difference.max(),
-        r"\ge": difference.min(),
-    }[relation]
-    if not _relation_holds(float(worst), rtol * scale, relation):
-        raise _Disagreement(
-            _("they differ by {difference:.3g}, but at most {allowed:.3g} is allowed").format(
-                difference=float(worst), allowed=rtol * scale
-            )
-        )
-    return _("numerically to {rtol:.0e}").format(rtol=rtol)
-
-
-def _relation_holds(difference: float, tolerance: float, relation: str) -> bool:
-    """Whether left − right = `difference` agrees with the relation, up to a tolerance."""
-    return {
-        "=": abs(difference) <= tolerance,
-        r"\le": difference <= tolerance,
-        r"\ge": difference >= -tolerance,
-    }[relation]
-
-
-def _is_symbolic(value: Any) -> bool:
-    import sympy
-
-    return isinstance(value, sympy.Basic | sympy.MatrixBase)
-
-
-def _estimate(value: Any) -> Estimate:
-    if isinstance(value, Estimate):
-        return value
-    number = _array(value)
-    if number.size != 1:
-        raise _Disagreement(
-            _("the shapes {left} and {right} differ").format(left=number.shape, right=())
-        )
-    return Estimate(number.item(), 0.0)
-
-
-def _array(value: Any) -> np.ndarray:
-    """Convert any value to a float64 array; torch tensors may carry a gradient."""
-    try:
-        if hasattr(value, "detach"):
-            value = value.detach().cpu().numpy()
-        elif _is_symbolic(value):
-            value = np.array(value.evalf().tolist() if hasattr(value, "tolist") else value.evalf())
-        if np.iscomplexobj(value):  # NumPy would drop the imaginary part
-            raise TypeError
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise _Disagreement(_("a value is not real: {value}").format(value=value)) from None
-
-
 # Showing ------------------------------------------------------------------------------------------
-
-
-def _show(value: Any) -> str:
-    """Write a value on one line, with long arrays shortened."""
-    if _is_symbolic(value) or isinstance(value, Estimate):
-        return str(value)
-    try:
-        return np.array2string(_array(value), threshold=8, precision=10).replace("\n", " ")
-    except _Disagreement:  # not a real value
-        return str(value).replace("\n", " ")
 
 
 def _typeset(tex: str) -> str:
