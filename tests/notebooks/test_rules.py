@@ -57,6 +57,20 @@ def calls(cell, names):
                 yield node.args[0].value
 
 
+def formulas(cell):
+    """The label and the formula of each equation that a cell checks as displayed."""
+    source = re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.M)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "check_equation":
+            label, formula, *_rest = (getattr(part, "value", None) for part in node.args)
+            yield label, formula
+
+
+def as_displayed(formula):
+    """A formula without what may differ: white space, and punctuation at its end."""
+    return "".join(formula.split()).rstrip(".,;")
+
+
 def test_is_normalised(path):
     notebook = read(path)
     assert nbformat.writes(notebook) == nbformat.writes(normalise(notebook)), "run make notebooks"
@@ -135,12 +149,27 @@ def test_every_equation_is_verified_by_a_cell_that_counts(path):
     claimed = set(re.findall(r"^:label: (eq-[a-z0-9-]+)$", markdown(path), re.M))
     proved = set()
     for cell in code_cells(path):
-        labels = set(calls(cell, {"derive", "verify"}))
+        labels = set(calls(cell, {"derive", "verify", "check_equation"}))
         if "nbval-ignore-output" not in cell.metadata.get("tags", []):
             html = shown(cell)
             proved |= {label for label in labels if f'data-vq-proves="{label}"' in html}
         assert labels <= claimed, f"{cell.id} verifies {labels - claimed}, which no text claims"
     assert claimed == proved, f"claimed and not verified: {claimed - proved}"
+
+
+def test_equations_of_the_second_edition_are_checked_as_displayed(path):
+    """The formula that a cell checks is that of the block, sign for sign."""
+    if read(path).metadata.get("vqvae", {}).get("edition") != 2:
+        pytest.skip("a chapter of the first edition")
+    blocks = re.findall(r"```\{math\}\n:label: (eq-[a-z0-9-]+)\n(.*?)```", markdown(path), re.S)
+    displayed = {label: as_displayed(formula) for label, formula in blocks}
+    checked = {}
+    for cell in code_cells(path):
+        assert not list(calls(cell, {"derive", "verify"})), f"{cell.id}: use check_equation"
+        for label, formula in formulas(cell):
+            assert isinstance(formula, str), f"{cell.id}: write the formula out, as text"
+            checked[label] = as_displayed(formula)
+    assert checked == displayed
 
 
 def test_no_escape_was_taken_for_a_control_character(path):

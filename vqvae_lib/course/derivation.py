@@ -126,7 +126,7 @@ class Derivation:
             yield (
                 f'<tr class="vq-step" style="background:none">{left}'
                 f'<td class="vq-rhs" style="{cell}">{_typeset(f"{step.relation} {step.tex}")}</td>'
-                f'<td class="vq-reason" style="{cell}">{_escape(step.because)} '
+                f'<td class="vq-reason" style="{cell}">{escape(step.because)} '
                 f'<small class="vq-checked">✓ {html.escape(note)}</small></td></tr>'
             )
             left = f"{lhs}</td>"
@@ -157,9 +157,7 @@ def derive(label: str, *steps: Step) -> Derivation:
     ValueError
         If the label or the chain is malformed.
     """
-    check_instance("label", label, str, "the label of an equation, as text")
-    if not re.fullmatch(r"eq-[a-z0-9-]+", label):
-        raise ValueError(f"label={label!r}: expected 'eq-' and lower-case words with hyphens")
+    check_label(label)
     for number, step in enumerate(steps):
         check_instance(f"steps[{number}]", step, Step, "what start, equals or the like give")
     if len(steps) < 2 or steps[0].relation or not all(step.relation for step in steps[1:]):
@@ -189,6 +187,13 @@ def derive(label: str, *steps: Step) -> Derivation:
     return Derivation(label, steps, tuple(routes))
 
 
+def check_label(label: str) -> None:
+    """Refuse what is not the label of a claim."""
+    check_instance("label", label, str, "the label of an equation, as text")
+    if not re.fullmatch(r"eq-[a-z0-9-]+", label):
+        raise ValueError(f"label={label!r}: expected 'eq-' and lower-case words with hyphens")
+
+
 @dataclass(frozen=True, repr=False)
 class Verification:
     """An equation that an independent route confirms; shows itself as one line."""
@@ -205,7 +210,7 @@ class Verification:
     def _repr_html_(self) -> str:
         return (
             f'<div class="vq-derivation vq-verified" data-vq-proves="{self.label}">'
-            f"✓ {_escape(repr(self))}</div>"
+            f"✓ {escape(repr(self))}</div>"
         )
 
 
@@ -257,6 +262,6 @@ def _typeset(tex: str) -> str:
     return rf"\(\displaystyle {html.escape(tex)}\)"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     r"""Escape, and turn ``$…$`` into ``\(…\)``, which the book and JupyterLab both typeset."""
     return re.sub(r"\$([^$]+)\$", r"\\(\1\\)", html.escape(text))
