@@ -156,7 +156,8 @@ def check_equation(
     )
     if not tried:
         raise FormulaError(_("{label}: nothing in it could be misprinted").format(label=label))
-    survivors = [misprint for misprint in tried if _holds(misprint.claim, cases, rtol)]
+    tight = attained is True
+    survivors = [misprint for misprint in tried if _holds(misprint.claim, cases, rtol, tight)]
     _check_survivors(label, tried, survivors, accepted)
     return EquationCheck(
         label,
@@ -199,13 +200,11 @@ def _check_attained(
     label: str, claims: Iterable[Claim], cases: list[Case], rtol: float, attained: bool | str
 ) -> None:
     """Each inequality is an equality somewhere, or there is a reason; no reason without need."""
-    loose = []
-    for claim in claims:
-        for (left, right), relation in zip(pairwise(claim.sides), claim.relations, strict=True):
-            if relation in (r"\le", r"\ge") and not any(
-                case.is_attained(left, right, rtol) for case in cases
-            ):
-                loose.append(f"{left.tex} {relation} {right.tex}")
+    loose = [
+        f"{left.tex} {relation} {right.tex}"
+        for claim in claims
+        for left, relation, right in _find_loose(claim, cases, rtol)
+    ]
     if loose and attained is True:
         raise DerivationError(
             _(
@@ -219,6 +218,16 @@ def _check_attained(
                 label=label, reason=attained
             )
         )
+
+
+def _find_loose(claim: Claim, cases: list[Case], rtol: float) -> list[tuple[Node, str, Node]]:
+    """List the inequalities of a chain that are an equality in no case."""
+    return [
+        (left, relation, right)
+        for (left, right), relation in zip(pairwise(claim.sides), claim.relations, strict=True)
+        if relation in (r"\le", r"\ge")
+        and not any(case.is_attained(left, right, rtol) for case in cases)
+    ]
 
 
 def _check_survivors(
@@ -248,15 +257,16 @@ def _check_survivors(
         )
 
 
-def _holds(claim: Claim, cases: list[Case], rtol: float) -> bool:
-    """Whether a misprinted claim holds in all cases."""
+def _holds(claim: Claim, cases: list[Case], rtol: float, tight: bool) -> bool:
+    """Whether a misprinted claim holds in all cases, and its bounds are as tight as claimed."""
     try:
         for case in cases:
             for (left, right), relation in zip(pairwise(claim.sides), claim.relations, strict=True):
                 case.holds(left, right, relation, rtol, prove=False)
     except (Disagreement, Misfit):
         return False
-    return True
+    # A weaker bound than the one claimed holds too, but nothing attains it.
+    return not (tight and _find_loose(claim, cases, rtol))
 
 
 def _is_matrix(case: Case, node: Node) -> bool:
