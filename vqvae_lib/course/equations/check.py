@@ -1,7 +1,7 @@
 r"""Check an equation as it is displayed, and try every misprint of it."""
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,9 @@ from vqvae_lib.course.equations.syntax import Claim, FormulaError, Node, parse, 
 from vqvae_lib.course.words import _
 
 __all__ = ["EquationCheck", "check_equation"]
+
+# Two neighbours of a chain, and the relation between them.
+Link = tuple[Node, str, Node]
 
 
 @dataclass(frozen=True, repr=False)
@@ -157,7 +160,8 @@ def check_equation(
     if not tried:
         raise FormulaError(_("{label}: nothing in it could be misprinted").format(label=label))
     tight = attained is True
-    survivors = [misprint for misprint in tried if _holds(misprint.claim, cases, rtol, tight)]
+    true = {link for claim in claims for link in _links(claim)}
+    survivors = [m for m in tried if _holds(m.claim, true, cases, rtol, tight)]
     _check_survivors(label, tried, survivors, accepted)
     return EquationCheck(
         label,
@@ -171,7 +175,7 @@ def check_equation(
 def _check_claim(label: str, claim: Claim, cases: list[Case], rtol: float) -> list[str]:
     """Check each link of a chain in all cases; name the kinds."""
     kinds = []
-    for (left, right), relation in zip(pairwise(claim.sides), claim.relations, strict=True):
+    for left, relation, right in _links(claim):
         for number, case in enumerate(cases, start=1):
             try:
                 kind = case.holds(left, right, relation, rtol, prove=True)
@@ -220,11 +224,11 @@ def _check_attained(
         )
 
 
-def _find_loose(claim: Claim, cases: list[Case], rtol: float) -> list[tuple[Node, str, Node]]:
+def _find_loose(claim: Claim, cases: list[Case], rtol: float) -> list[Link]:
     """List the inequalities of a chain that are an equality in no case."""
     return [
         (left, relation, right)
-        for (left, right), relation in zip(pairwise(claim.sides), claim.relations, strict=True)
+        for left, relation, right in _links(claim)
         if relation in (r"\le", r"\ge")
         and not any(case.is_attained(left, right, rtol) for case in cases)
     ]
@@ -257,16 +261,25 @@ def _check_survivors(
         )
 
 
-def _holds(claim: Claim, cases: list[Case], rtol: float, tight: bool) -> bool:
+def _holds(
+    claim: Claim, true: Collection[Link], cases: list[Case], rtol: float, tight: bool
+) -> bool:
     """Whether a misprinted claim holds in all cases, and its bounds are as tight as claimed."""
     try:
-        for case in cases:
-            for (left, right), relation in zip(pairwise(claim.sides), claim.relations, strict=True):
-                case.holds(left, right, relation, rtol, prove=False)
+        for left, relation, right in _links(claim):
+            if (left, relation, right) not in true:  # a misprint leaves the other links alone
+                for case in cases:
+                    case.holds(left, right, relation, rtol, prove=False)
     except (Disagreement, Misfit):
         return False
     # A weaker bound than the one claimed holds too, but nothing attains it.
     return not (tight and _find_loose(claim, cases, rtol))
+
+
+def _links(claim: Claim) -> Iterator[Link]:
+    """Give each two neighbours of a chain with the relation between them."""
+    for (left, right), relation in zip(pairwise(claim.sides), claim.relations, strict=True):
+        yield left, relation, right
 
 
 def _is_matrix(case: Case, node: Node) -> bool:
