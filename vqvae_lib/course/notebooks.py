@@ -20,6 +20,7 @@ from typing import Any
 import nbformat
 
 from vqvae_lib._checks import check_instance, check_path
+from vqvae_lib.course.prose import fill_links, find_numbers
 
 __all__ = ["execute", "main", "normalise"]
 
@@ -158,7 +159,28 @@ def execute(path: Path) -> nbformat.NotebookNode:
         f"about {measurements['seconds']} s on two cores, {measurements['memory_gb']} GB of memory"
     )
     notebook.cells[0].source = HEADER.sub(header, notebook.cells[0].source)
+    return fill_numbers(notebook)
+
+
+def fill_numbers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Write the numbers that the outputs show into the links of the texts (`prose`), in place.
+
+    Raises
+    ------
+    KeyError
+        If a text refers to a number that no cell shows.
+    """
+    numbers = find_numbers("\n".join(read_html(cell) for cell in notebook.cells))
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = fill_links(cell.source, numbers)
     return notebook
+
+
+def read_html(cell: Any) -> str:
+    """All HTML that a cell shows."""
+    outputs = cell.get("outputs", [])
+    return "\n".join(output.get("data", {}).get("text/html", "") for output in outputs)
 
 
 class _Memory:
