@@ -7,7 +7,8 @@ the reference solution, and what it says about each likely mistake. What all che
 """
 
 from vqvae_lib.course.exercises.checks import Checks
+from vqvae_lib.course.exercises.typical import typical_answers
 from vqvae_lib.course.exercises.verdicts import Verdict
 
-__all__ = ["Verdict", "check"]
+__all__ = ["Verdict", "check", "typical_answers"]
 check = Checks()

@@ -11,7 +11,7 @@ from typing import Literal
 
 from vqvae_lib.course.words import _
 
-__all__ = ["NotAttempted", "Right", "Verdict", "Wrong"]
+__all__ = ["NotAttempted", "Right", "Verdict", "Wrong", "format_message"]
 # The border has the book's blue, orange or grey; the sign says the same without colour.
 _COLOURS = {"right": "#00528f", "wrong": "#c96800", "unattempted": "#6b6b6b"}
 
@@ -70,9 +70,14 @@ class Verdict:
         return f"{self._headline} {self.message}"
 
     def _repr_html_(self) -> str:
-        text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message))
+        text = format_message(self.message)
         return (
             f'<div class="vq-verdict vq-{self.status}" role="status" '
             f'style="border-left:4px solid {_COLOURS[self.status]};padding:.4em .9em">'
             f"<strong>{self._headline}</strong> {text}</div>"
         )
+
+
+def format_message(message: str) -> str:
+    """Write a message as HTML, with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(message))

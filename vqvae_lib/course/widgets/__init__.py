@@ -10,7 +10,9 @@ from vqvae_lib.course.widgets.gaussian_kl import GaussianKL
 from vqvae_lib.course.widgets.hole_painter import HolePainter
 from vqvae_lib.course.widgets.label_curve import LabelCurve
 from vqvae_lib.course.widgets.latent_plane import LatentPlane, LatentPlanes
+from vqvae_lib.course.widgets.prediction import Prediction, PredictionAnswer
 from vqvae_lib.course.widgets.quantum_plane import QuantumPlane
+from vqvae_lib.course.widgets.recall_cards import RecallCards, recall_cards
 from vqvae_lib.course.widgets.two_qubits import TwoQubits
 from vqvae_lib.course.widgets.workbench import Workbench
 
@@ -26,7 +28,11 @@ __all__ = [
     "LabelCurve",
     "LatentPlane",
     "LatentPlanes",
+    "Prediction",
+    "PredictionAnswer",
     "QuantumPlane",
+    "RecallCards",
     "TwoQubits",
     "Workbench",
+    "recall_cards",
 ]

@@ -50,6 +50,7 @@ class CourseWidget(anywidget.AnyWidget):
 
     module: ClassVar[str]
     summary: ClassVar[tuple[str, ...]] = ()
+    css_class: ClassVar[str] = "vq-widget"
 
     alt = traitlets.Unicode(help="What the figure shows, in a sentence.").tag(sync=True)
     words = traitlets.Dict(help="The texts that the module shows.").tag(sync=True)
@@ -78,11 +79,15 @@ class CourseWidget(anywidget.AnyWidget):
         text = json.dumps(self.state(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         state = html.escape(text)
         bundle["text/html"] = (
-            f'<div class="vq-widget" data-vq-widget="{self.module}" data-vq-state="{state}">'
-            f"{html.escape(self.alt)}</div>"
+            f'<div class="{self.css_class}" data-vq-widget="{self.module}" data-vq-state="{state}">'
+            f"{self.fallback()}</div>"
         )
         bundle["text/plain"] = repr(self)
         return bundle, metadata
+
+    def fallback(self) -> str:
+        """Write what stands in the figure's place where no script runs, as HTML."""
+        return html.escape(self.alt)
 
     def __repr__(self) -> str:
         traits = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.summary)
