@@ -24,7 +24,9 @@ class Disagreement(Exception):
     """Two values differ; the message says how."""
 
 
-def compare(left: Any, right: Any, relation: str, rtol: float, *, prove: bool = True) -> str:
+def compare(
+    left: Any, right: Any, relation: str, rtol: float, *, atol: float = 0.0, prove: bool = True
+) -> str:
     r"""Compare two values, and name the kind of check.
 
     Parameters
@@ -35,6 +37,8 @@ def compare(left: Any, right: Any, relation: str, rtol: float, *, prove: bool = 
         What must hold between them, entry by entry.
     rtol : float
         Tolerance, relative to the largest entry of the two.
+    atol : float
+        What numbers may differ by in any case: the rounding error of what they were made of.
     prove : bool
         Whether to try a proof before SymPy expressions are compared at random points.
 
@@ -54,7 +58,7 @@ def compare(left: Any, right: Any, relation: str, rtol: float, *, prove: bool = 
             )
     if isinstance(left, Estimate) or isinstance(right, Estimate):
         return _compare_estimates(_estimate(left), _estimate(right), relation)
-    return _compare_numeric(to_array(left), to_array(right), relation, rtol)
+    return _compare_numeric(to_array(left), to_array(right), relation, rtol, atol)
 
 
 def _compare_symbolic(left: Any, right: Any, relation: str, rtol: float, prove: bool) -> str:
@@ -118,7 +122,9 @@ def _compare_estimates(left: Estimate, right: Estimate, relation: str) -> str:
     return _("by Monte Carlo within {n:g} standard errors").format(n=STANDARD_ERRORS)
 
 
-def _compare_numeric(left: np.ndarray, right: np.ndarray, relation: str, rtol: float) -> str:
+def _compare_numeric(
+    left: np.ndarray, right: np.ndarray, relation: str, rtol: float, atol: float = 0.0
+) -> str:
     if left.shape != right.shape and left.size != 1 and right.size != 1:
         raise Disagreement(
             _("the shapes {left} and {right} differ").format(left=left.shape, right=right.shape)
@@ -128,6 +134,7 @@ def _compare_numeric(left: np.ndarray, right: np.ndarray, relation: str, rtol: f
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         raise Disagreement(_("a value is not finite"))
     scale = max(float(np.abs(left).max(initial=0)), float(np.abs(right).max(initial=0)), 1e-300)
+    tolerance = max(rtol * scale, atol)
     difference = np.asarray(left - right)
     # The entry that comes closest to breaking the relation.
     worst = {
@@ -137,10 +144,10 @@ def _compare_numeric(left: np.ndarray, right: np.ndarray, relation: str, rtol: f
         "<": difference.max(),
         ">": difference.min(),
     }[relation]
-    if not _relation_holds(float(worst), rtol * scale, relation):
+    if not _relation_holds(float(worst), tolerance, relation):
         raise Disagreement(
             _("they differ by {difference:.3g}, but at most {allowed:.3g} is allowed").format(
-                difference=float(worst), allowed=rtol * scale
+                difference=float(worst), allowed=tolerance
             )
         )
     return _("numerically to {rtol:.0e}").format(rtol=rtol)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from vqvae_lib._checks import check_instance, check_number
+from vqvae_lib._checks import check_flag, check_instance, check_number
 from vqvae_lib.course.compare import RTOL, Disagreement, is_symbolic, show
 from vqvae_lib.course.derivation import DerivationError, check_label, escape
 from vqvae_lib.course.equations.evaluate import Case, Misfit
@@ -95,7 +95,7 @@ def check_equation(
 
     The formula is evaluated on both sides of each relation, and so is every misprint of it: a
     flipped sign, a lost factor, a shifted bound. The equation must hold in all cases, and each
-    misprint must fail in one.
+    misprint must fail in one. An inequality that is nowhere an equality any more has failed too.
 
     Parameters
     ----------
@@ -135,10 +135,14 @@ def check_equation(
     check_label(label)
     check_instance("formula", formula, str, "the formula in LaTeX, as text")
     check_instance("route", route, str, "where the values come from, in words")
+    if not route.strip():
+        raise ValueError("route is empty: expected where the values come from, in words")
     check_number("rtol", rtol, least=0, below=1)
     accepted = _read_reasons(unbreakable)
-    if attained is not True:
-        check_instance("attained", attained, str, "True, or the reason as text")
+    if not isinstance(attained, str):
+        if not check_flag("attained", attained):
+            raise ValueError("attained=False: expected True, or the reason as text")
+        attained = True
     mappings = _read_cases(values)
     symbols = [name for name, value in mappings[0].items() if not isinstance(value, range)]
     claims = parse(formula, symbols)

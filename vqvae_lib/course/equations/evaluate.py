@@ -23,6 +23,8 @@ __all__ = ["Case", "Misfit", "Samples"]
 
 # What a value's own function may raise when it is called with a misprint's argument.
 FAILURES = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+# A thousand times the precision of a float.
+ROUNDING = 2e-13
 
 
 class Misfit(Exception):
@@ -72,32 +74,49 @@ class Case:
         # Estimates that took part since this was last emptied, and the one moved by its error.
         self.estimates: set[Any] = set()
         self.moved: Any = None
+        self.largest = 0.0  # of the terms that were added up, since this was last set to zero
         self.shapes: dict[Node, tuple[int, ...]] = {}
         self._known: dict[Any, Any] = {}  # symbols as arrays, results of calls
 
     def holds(self, left: Node, right: Node, relation: str, rtol: float, *, prove: bool) -> str:
         """Compare two sides; name the kind of check, or raise `Disagreement`."""
-        self.estimates = set()
+        self.estimates, self.largest = set(), 0.0
         a, b = self.value(left), self.value(right)
+        if a.shape[-2:] != b.shape[-2:] and "0" not in (left.tex, right.tex):
+            raise Misfit(
+                _("the shapes {left} and {right} differ").format(
+                    left=a.shape[-2:], right=b.shape[-2:]
+                )
+            )
         if not self.estimates:
             a, b = _plain(a), _plain(b)
             if relation == "=" and (np.iscomplexobj(a) or np.iscomplexobj(b)):
                 a, b = _split_complex(a, b)
-            return compare(a, b, relation, rtol, prove=prove)
+            return compare(a, b, relation, rtol, atol=self._rounding(), prove=prove)
         error = self._standard_error(left, right, _number(a - b))
         return compare(Estimate(_number(a), error), _number(b), relation, rtol)
 
     def is_attained(self, left: Node, right: Node, rtol: float) -> bool:
         """Whether an inequality that holds is an equality here, in one entry at least."""
-        self.estimates = set()
+        self.estimates, self.largest = set(), 0.0
         a, b = self.plain(left), self.plain(right)
         if is_symbolic(a):
             return vanishes(a - b)
         scale = max(np.abs(a).max(), np.abs(b).max(), 1e-300)
-        tolerance = rtol * scale
+        tolerance = max(rtol * scale, self._rounding())
         if self.estimates:
             tolerance = 4 * self._standard_error(left, right, float(a - b))
         return bool((np.abs(np.asarray(a) - b) <= tolerance).any())
+
+    def _note(self, *terms: np.ndarray) -> None:
+        """Remember the size of terms, of which a little is left where they cancel."""
+        if not self.exact:
+            sizes = [float(np.abs(term).max()) for term in terms]
+            self.largest = max([self.largest, *filter(math.isfinite, sizes)])
+
+    def _rounding(self) -> float:
+        """Return what rounding may have left of terms that cancel."""
+        return ROUNDING * self.largest
 
     def _standard_error(self, left: Node, right: Node, difference: float) -> float:
         """Move each estimate by its standard error in turn: the changes add in squares."""
@@ -221,6 +240,7 @@ class Case:
 
     def _sum(self, node: Node, bound: dict[str, int]) -> np.ndarray:
         first, *rest = self._parts(node, bound)
+        self._note(first, *rest)
         total = -first if node.data[0] == "-" else first
         for sign, term in zip(node.data[1:], rest, strict=True):
             total = _add(node, total, -term if sign == "-" else term)
@@ -330,6 +350,7 @@ class Case:
         series: Series = node.data
         for indices in self._run(node, bound):
             value = self._value(node.parts[0], bound | indices)
+            self._note(value)
             if total is None:
                 total = value
             elif series.operator == r"\sum":
@@ -460,11 +481,13 @@ def _read(name: str, value: Any, exact: bool) -> Any:
         items = [_read(f"{name}[{i}]", item, exact) for i, item in enumerate(value)]
         same = len({np.shape(item) for item in items}) == 1
         return np.stack(items) if same else items
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
     if is_symbolic(value):
         return _convert(value, exact)
-    array = np.asarray(value)
+    try:
+        value = value.detach().cpu() if hasattr(value, "detach") else value
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):  # a tensor without numbers, or a sparse one
+        array = np.empty(0)
     if array.dtype.kind not in "iufc" or not array.size:
         raise FormulaError(
             _("values[{name!r}] is {value}: expected numbers, or an expression of SymPy's").format(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from vqvae_lib.course.equations.syntax import Claim, Node, Series, read_key, tokenise
 from vqvae_lib.course.words import _
 
-__all__ = ["Misprint", "misprints"]
+__all__ = ["Misprint", "misprints", "number_alike"]
 
 
 def N_(message: str) -> str:
@@ -222,9 +222,9 @@ class _Rules:
     def _function(self, node: Node) -> Iterator[Changed]:
         name = node.data
         if name in FUNCTIONS:
-            other = FUNCTIONS[name]
-            message = N_("{tex} became {other}")
-            yield message, f"{name} {node.parts[0].tex}", other, replace(node, data=other)
+            changed = node.tex.replace(name, FUNCTIONS[name], 1)
+            other = replace(node, data=FUNCTIONS[name], tex=changed)
+            yield N_("{tex} became {other}"), node.tex, changed, other
         elif name in (r"\log", r"\ln"):
             yield N_("logarithm left out of {tex}"), node.tex, "", node.parts[0]
 

@@ -76,7 +76,7 @@ class Key(NamedTuple):
 PLACE = r"\cdot"
 FONTS = r"\\(?:mathcal|mathrm|mathsf|mathbb|mathbf|boldsymbol|operatorname\*?|text)"
 TOKEN = re.compile(
-    rf"({FONTS})\s*(?:\{{([^{{}}]*)\}}|([A-Za-z]))"  # a font with its letters is one token
+    rf"({FONTS})(?![A-Za-z])\s*(?:\{{([^{{}}]*)\}}|([A-Za-z]))"  # a font and its letters
     r"|\\(?:begin|end)\{\w+\}|\\[A-Za-z]+|\\.|\S",
     re.S,
 )
@@ -272,7 +272,7 @@ class _Parser:
             sides.append(self.expression())
         if not relations:
             raise FormulaError(
-                _("{tex}: expected a relation, such as =").format(tex=write(self.tokens))
+                _("formula: expected a relation, such as =: {tex}").format(tex=write(self.tokens))
             )
         return Claim(tuple(sides), tuple(relations))
 
@@ -548,6 +548,8 @@ class _Parser:
         """Read the longest key of `values` that stands here."""
         start = self.at
         for key in self.keys:
+            if len(key.tokens) == 1 and key.tokens[0] in self.bound:
+                continue
             if not key.places:
                 if self.stands_here(key.tokens):
                     self.at += len(key.tokens)
@@ -663,4 +665,6 @@ class _Parser:
     def fail(self, why: str) -> NoReturn:
         before, after = write(self.tokens[: self.at]), write(self.tokens[self.at :])
         why = why.replace("{token}", self.peek() or _("the end"))
-        raise FormulaError(f"{why}: {before} ▸ {after}")
+        raise FormulaError(
+            _("formula: {why}: {place}").format(why=why, place=f"{before} ▸ {after}")
+        )
