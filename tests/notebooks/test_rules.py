@@ -44,7 +44,7 @@ def shown(cell):
 def markdown(path):
     cells = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
     # Code, in blocks or inline, holds no mathematics and no labels.
-    return re.sub(r"```python.*?```|`[^`{}]*`(?!`)", "", "\n\n".join(cells), flags=re.S)
+    return re.sub(r"```python.*?```|(?<!`)`(?!`)[^`{}]*`(?!`)", "", "\n\n".join(cells), flags=re.S)
 
 
 def calls(cell, names):
@@ -68,7 +68,7 @@ def formulas(cell):
 
 def as_displayed(formula):
     """A formula without what may differ: white space, and punctuation at its end."""
-    return "".join(formula.split()).rstrip(".,;")
+    return re.sub(r"[.,;]*(\\end\{aligned\})?[.,;]*$", r"\1", "".join(formula.split()))
 
 
 def test_is_normalised(path):
@@ -209,10 +209,10 @@ def test_every_exercise_has_starter_check_and_solution(chapter):
         assert f"(solutions/{chapter.name})" in block, "link to the solution"
     for label in exercises:
         check = "check." + label.replace("-", "_")
-        starters = [cell for cell in code_cells(chapter) if check in cell.source]
+        starters = [cell for cell in code_cells(chapter) if f"{check}(" in cell.source]
         assert len(starters) == 1, label
         assert "Not attempted" in shown(starters[0]), label
         answers = [cell for cell in code_cells(solutions) if check in cell.source]
-        assert len(answers) == 1, label
-        assert "✓ Right" in shown(answers[0]), label
+        assert answers, label
+        assert all("✓ Right" in shown(cell) for cell in answers), label
         assert f"```{{solution}} {label}\n" in solved

@@ -20,6 +20,7 @@ from typing import Any
 import nbformat
 
 from vqvae_lib._checks import check_instance, check_path
+from vqvae_lib.course.folding import describe_fold
 from vqvae_lib.course.prose import fill_links, find_numbers
 
 __all__ = ["execute", "main", "normalise"]
@@ -34,6 +35,9 @@ MASKS = [
 ]
 HEADER = re.compile(r"about (\d+) s on two cores, ([\d.]+) GB of memory")
 RANDOM_ID = re.compile(r"[0-9a-f]{8}|[0-9a-f-]{36}")
+FOLDED = "hide-input"
+# A side road: folded in the book, collapsed in JupyterLab.
+DEEPER = ("## Deeper: ", "### Deeper: ")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -49,8 +53,9 @@ def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     -------
     NotebookNode
         Text and HTML outputs only, pictures and state masked, consecutive standard output joined,
-        cells counted from 1, readable ids, and no metadata except the kernel's name, tags, captions
-        and the project's own. Normalising twice has the same result as normalising once.
+        cells counted from 1, readable ids, what a reader need not see folded, and no metadata
+        except the kernel's name, tags, captions, folds and the project's own. Normalising twice
+        has the same result as normalising once.
     """
     check_instance("notebook", notebook, nbformat.NotebookNode, "what nbformat.read gives")
     notebook = copy.deepcopy(notebook)
@@ -68,6 +73,7 @@ def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb", "vqvae") and v
         }
         cell.metadata = nbformat.from_dict(metadata)
+        _fold(cell)
         cell.id = _make_readable_id(cell, ids)
         if cell.cell_type == "code":
             cell.outputs = _normalise_outputs(cell.outputs)
@@ -75,6 +81,21 @@ def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
                 count += 1
                 cell.execution_count = count
     return notebook
+
+
+def _fold(cell: Any) -> None:
+    """Fold what a reader need not see, in the book and in JupyterLab (`folding`)."""
+    if cell.cell_type == "markdown":
+        if cell.source.startswith(DEEPER):
+            cell.metadata["jp-MarkdownHeadingCollapsed"] = True
+        return
+    tags = cell.metadata.get("tags", [])
+    prompt = "" if "remove-cell" in tags else describe_fold(cell.source)
+    if prompt:
+        cell.metadata.tags = tags = [*(tag for tag in tags if tag != FOLDED), FOLDED]
+        cell.metadata.mystnb = {**cell.metadata.get("mystnb", {}), "code_prompt_show": prompt}
+    if FOLDED in tags:
+        cell.metadata["jupyter"] = {"source_hidden": True}
 
 
 def _normalise_outputs(outputs: list[Any]) -> list[Any]:
