@@ -313,6 +313,7 @@ def test_wrong_equations_are_refused(formula, values, said):
     [
         ("s = b", {"s": 1.0, "b": 1.0}, "each side is one symbol"),
         ("s = 2b", {"s": 1.0, "b": 0.5, "c": 1.0}, "values has what the formula does not: c"),
+        (r"s = 2\hat b", {"s": 1.0, r"\hat b": 0.5, r"\hat{b}": 0.5}, "the same symbol twice"),
         ("s = f", {"s": 1.0, "f": abs}, "needs argument places"),
         ("s = f(2)", {"s": 1.0, r"f(\cdot)": 1.0}, "has a function"),
         (r"s = \sum_i f(i)", {"s": 1.0, r"f(\cdot)": abs}, "how far does i run"),

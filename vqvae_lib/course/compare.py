@@ -12,7 +12,16 @@ import numpy as np
 from vqvae_lib.course.words import _
 from vqvae_lib.metrics import Estimate
 
-__all__ = ["RTOL", "Disagreement", "compare", "is_symbolic", "show", "to_array", "vanishes"]
+__all__ = [
+    "RTOL",
+    "STANDARD_ERRORS",
+    "Disagreement",
+    "compare",
+    "is_symbolic",
+    "show",
+    "to_array",
+    "vanishes",
+]
 
 RTOL = 1e-9
 # A Monte Carlo value must lie within this many standard errors: one false alarm in 16,000.

@@ -315,6 +315,15 @@ def _read_cases(values: Any) -> list[Mapping[str, Any]]:
             raise ValueError(f"values[{i}] and values[0] do not have the same keys: {different}")
         for name, value in case.items():
             _check_value(name, value)
+    keys: dict[tuple[str, ...], str] = {}
+    for name in cases[0]:
+        other = keys.setdefault(read_key(name).tokens, name)
+        if other != name:
+            raise FormulaError(
+                _("values has the same symbol twice: {one} and {other}").format(
+                    one=name, other=other
+                )
+            )
     return cases
 
 

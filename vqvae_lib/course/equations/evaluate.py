@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from vqvae_lib.course.compare import compare, is_symbolic, vanishes
+from vqvae_lib.course.compare import STANDARD_ERRORS, compare, is_symbolic, vanishes
 from vqvae_lib.course.equations.syntax import PLACE, FormulaError, Node, Series, read_key
 from vqvae_lib.course.words import _
 from vqvae_lib.metrics import Estimate
@@ -105,7 +105,7 @@ class Case:
         scale = max(np.abs(a).max(), np.abs(b).max(), 1e-300)
         tolerance = max(rtol * scale, self._rounding())
         if self.estimates:
-            tolerance = 4 * self._standard_error(left, right, float(a - b))
+            tolerance = STANDARD_ERRORS * self._standard_error(left, right, float(a - b))
         return bool((np.abs(np.asarray(a) - b) <= tolerance).any())
 
     def _note(self, *terms: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from vqvae_lib.course.equations.syntax import Claim, Node, Series, read_key, tokenise
+from vqvae_lib.course.equations.syntax import Claim, Node, Series, tokenise
 from vqvae_lib.course.words import _
 
 __all__ = ["Misprint", "misprints", "number_alike"]
@@ -59,6 +59,10 @@ class Misprint:
 # What one node may become: the message, the other piece if it names one, and the misprinted node.
 Changed = tuple[str, str, str, Node]
 LONGEST = 60
+# A letter, perhaps with an accent, primes, and an index; tokens have spaces between them.
+SYMBOL = re.compile(
+    r"(?:\\(?:hat|bar|tilde|overline) )?(\\?\w+(?:\{\w+\})?)(?: ')*(?: _ (?:[^ {]+|\{ [^()]+ \}))?"
+)
 
 FUNCTIONS = {
     r"\sin": r"\cos",
@@ -278,15 +282,9 @@ def _alike(names: Iterable[str]) -> dict[str, str]:
     """Give each symbol another one with the same letter, if there is one: hat, prime, index."""
     families: dict[str, list[str]] = {}
     for name in names:
-        tokens = [t for t in tokenise(name) if t not in (r"\hat", r"\bar", r"\tilde", r"\overline")]
-        letter = tokens[0] if tokens else ""
-        script = tokens[1:]
-        while script[:1] == ["'"]:
-            script = script[1:]
-        # Only an index may follow the letter.
-        is_index = not script or (script[0] == "_" and (len(script) == 2 or script[2:3] != []))
-        if is_index and not set(script) & {"(", "[", "|", "^", "="} and not read_key(name).places:
-            families.setdefault(letter, []).append(name)
+        match = SYMBOL.fullmatch(" ".join(tokenise(name)))
+        if match:
+            families.setdefault(match[1], []).append(name)
     return {
         name: family[(i + 1) % len(family)]
         for family in families.values()
