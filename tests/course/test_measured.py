@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from vqvae_lib.course.measured import OutOfRange, exact, forest_plot, measured, show, table
+from vqvae_lib.course.measured import (
+    OutOfRange,
+    exact,
+    forest_plot,
+    measured,
+    set_range_checks,
+    show,
+    table,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -134,3 +142,15 @@ def test_a_forest_plot_shows_the_intervals_and_returns_its_table(monkeypatch):
     assert "One arm with its interval." in bundles[0]["text/html"]
     with pytest.raises(ValueError, match="has no interval"):
         forest_plot([exact("VAE", 0.5)], alt="One arm with its interval.", unit="nats")
+
+
+def test_on_other_data_numbers_are_shown_wherever_they_lie():
+    set_range_checks(False)
+    try:
+        assert repr(measured("a", 5, within=(0, 1), digits=0)) == "a ≈5"
+        with pytest.raises(OutOfRange):
+            measured("a", float("nan"), within=(0, 1))
+    finally:
+        set_range_checks(True)
+    with pytest.raises(OutOfRange):
+        measured("a", 5, within=(0, 1))

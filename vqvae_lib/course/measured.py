@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vqvae_lib._checks import check_count, check_instance, check_number, check_sequence
+from vqvae_lib._checks import check_count, check_flag, check_instance, check_number, check_sequence
 from vqvae_lib.course.words import _
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "exact",
     "forest_plot",
     "measured",
+    "set_range_checks",
     "show",
     "table",
 ]
@@ -37,6 +38,9 @@ NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 ABOUT = "≈"
 # The book's style sheet does the rest; JupyterLab has none of ours.
 _NUMBER_STYLE = "font-weight:600;font-variant-numeric:tabular-nums"
+
+
+_checks_ranges = True
 
 
 class OutOfRange(AssertionError):
@@ -159,7 +163,8 @@ def measured(
         raise ValueError(f"within=({low}, {high}): expected the smaller end first")
     too_low = low is not None and number.value < low
     too_high = high is not None and number.value > high
-    if too_low or too_high or not math.isfinite(number.value):
+    outside = (too_low or too_high) and _checks_ranges
+    if outside or not math.isfinite(number.value):
         raise OutOfRange(
             _(
                 "{label}: {value} is outside the range that the text relies on, {low} to {high}"
@@ -173,6 +178,21 @@ def measured(
     return Number(
         number.label, number.value, unit, number.digits, name, number.interval, (low, high)
     )
+
+
+def set_range_checks(enabled: bool) -> None:
+    """Check the ranges of `measured`, or show numbers wherever they lie.
+
+    What a text says holds for its own data. A reader who runs the cells on other data sees what
+    comes out there.
+
+    Parameters
+    ----------
+    enabled : bool
+        Whether `measured` refuses what lies outside its range from here on.
+    """
+    global _checks_ranges
+    _checks_ranges = check_flag("enabled", enabled)
 
 
 def exact(
