@@ -299,6 +299,8 @@ def test_a_misprint_for_which_a_value_has_no_answer_is_caught():
         ("s = 2 c", {"s": u, "c": 0.5}, "shapes"),
         ("s = 1/b", {"s": 1.0, "b": 0.0}, "not finite"),
         ("s = u_4", {"s": 1.0, "u": u}, "there is no item 4"),
+        (r"s = \sum_{i=1}^4 u_i", {"s": 1.0, "u": u}, "there is no item 4"),
+        ("s = b c", {"s": 1.0, "b": Samples([1, 2]), "c": Samples([1, 2, 3])}, "do not fit"),
         ("s = x + x", {"s": 1.0, "x": np.zeros((2, 2, 2))}, "needs an index"),
         (r"s = f(\tfrac12)", {"s": 1.0, r"f(\cdot)": lambda t: [1, 2][t]}, "TypeError"),
     ],

@@ -15,8 +15,8 @@ of, and each has to fail: otherwise the values would not have told the equation 
 eq-square holds: 1 step (numerically to 1e-09), 2 of 2 misprints caught; a vector
 """
 
+from vqvae_lib.course.equations.arrays import Samples
 from vqvae_lib.course.equations.check import EquationCheck, check_equation
-from vqvae_lib.course.equations.evaluate import Samples
 from vqvae_lib.course.equations.syntax import FormulaError
 
 __all__ = ["EquationCheck", "FormulaError", "Samples", "check_equation"]

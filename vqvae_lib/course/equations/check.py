@@ -9,7 +9,8 @@ from typing import Any
 from vqvae_lib._checks import check_flag, check_instance, check_number
 from vqvae_lib.course.compare import RTOL, Disagreement, is_symbolic, show
 from vqvae_lib.course.derivation import DerivationError, check_label, escape
-from vqvae_lib.course.equations.evaluate import Case, Misfit
+from vqvae_lib.course.equations.arrays import Misfit
+from vqvae_lib.course.equations.evaluate import Case
 from vqvae_lib.course.equations.misprints import Misprint, misprints, number_alike
 from vqvae_lib.course.equations.syntax import Claim, FormulaError, Node, parse, read_key
 from vqvae_lib.course.words import _

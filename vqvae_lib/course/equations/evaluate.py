@@ -1,47 +1,51 @@
 r"""What a formula is worth, given the values of its symbols.
 
-Everything is an array whose last two axes are the rows and columns of a matrix: a number is 1 × 1,
-a vector a column. Axes before those, if there are any, are draws or grid points (`Samples`), and
-all arithmetic goes through them one by one. If a value is symbolic, the arrays hold SymPy
-expressions.
+A method for each kind of node turns the values of its parts into its own.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 
 from vqvae_lib.course.compare import STANDARD_ERRORS, compare, is_symbolic, vanishes
+from vqvae_lib.course.equations.arrays import (
+    Misfit,
+    Samples,
+    add,
+    as_matrix,
+    convert,
+    fingerprint,
+    has_symbols,
+    is_scalar,
+    lift,
+    multiply,
+    need_scalar,
+    plain,
+    read_value,
+    split_complex,
+    to_number,
+    to_real,
+    to_sympy,
+)
 from vqvae_lib.course.equations.syntax import PLACE, FormulaError, Node, Series, read_key
 from vqvae_lib.course.words import _
 from vqvae_lib.metrics import Estimate
 
-__all__ = ["Case", "Misfit", "Samples"]
+__all__ = ["Case"]
 
 # What a value's own function may raise when it is called with a misprint's argument.
 FAILURES = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
 # A thousand times the precision of a float.
 ROUNDING = 2e-13
-
-
-class Misfit(Exception):
-    """Values that cannot be put together in this way: their shapes do not fit, or the like."""
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    r"""One value for each draw or grid point, such as $z$ within $\mathbb E_q[\,\cdot\,]$.
-
-    Attributes
-    ----------
-    values : array or tensor, shape (S,), (S, d) or (S, r, c)
-        Numbers, vectors or matrices; arithmetic goes draw by draw.
-    """
-
-    values: Any
+# Nodes that can have an axis of indices before those of the matrix, and how many at a time.
+AT_ONCE = {
+    *("index", "bound", "number", "constant", "sum", "product", "fraction", "inverse", "transpose"),
+    *("root", "absolute", "norm", "function"),
+}
+BLOCK = 256
 
 
 class Case:
@@ -55,9 +59,9 @@ class Case:
 
     def __init__(self, values: Mapping[str, Any]):
         self.values = values
-        self.exact = any(map(_has_symbols, values.values()))
+        self.exact = any(map(has_symbols, values.values()))
         self.arrays = {
-            name: _read(name, value, self.exact)
+            name: read_value(name, value, self.exact)
             for name, value in values.items()
             if not isinstance(value, range | Estimate) and not callable(value)
         }
@@ -89,12 +93,12 @@ class Case:
                 )
             )
         if not self.estimates:
-            a, b = _plain(a), _plain(b)
+            a, b = plain(a), plain(b)
             if relation == "=" and (np.iscomplexobj(a) or np.iscomplexobj(b)):
-                a, b = _split_complex(a, b)
+                a, b = split_complex(a, b)
             return compare(a, b, relation, rtol, atol=self._rounding(), prove=prove)
-        error = self._standard_error(left, right, _number(a - b))
-        return compare(Estimate(_number(a), error), _number(b), relation, rtol)
+        error = self._standard_error(left, right, to_number(a - b))
+        return compare(Estimate(to_number(a), error), to_number(b), relation, rtol)
 
     def is_attained(self, left: Node, right: Node, rtol: float) -> bool:
         """Whether an inequality that holds is an equality here, in one entry at least."""
@@ -123,20 +127,20 @@ class Case:
         changes = []
         for estimate in list(self.estimates):
             self.moved = estimate
-            changes.append(_number(self.value(left) - self.value(right)) - difference)
+            changes.append(to_number(self.value(left) - self.value(right)) - difference)
         self.moved = None
         return math.hypot(*changes)
 
     def plain(self, node: Node) -> Any:
         """Evaluate one side, and write it as its author would: numbers are no matrices."""
-        return _plain(self.value(node))
+        return plain(self.value(node))
 
     def value(self, node: Node) -> np.ndarray:
         """Evaluate one side; note the shapes of its nodes."""
         with np.errstate(all="ignore"):  # what is not finite is found by the comparison
             return self._value(node, {})
 
-    def _value(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _value(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         method: Callable[[Node, dict[str, int]], np.ndarray] = getattr(
             self, "_" + node.kind.replace(" ", "_").replace("-", "_")
         )
@@ -144,15 +148,15 @@ class Case:
         self.shapes[node] = value.shape[-2:]
         return value
 
-    def _parts(self, node: Node, bound: dict[str, int]) -> list[np.ndarray]:
+    def _parts(self, node: Node, bound: dict[str, Any]) -> list[np.ndarray]:
         return [self._value(part, bound) for part in node.parts]
 
     def _lift(self, number: Any) -> np.ndarray:
-        return _matrix(_convert(np.asarray(number), self.exact))
+        return as_matrix(convert(np.asarray(number), self.exact))
 
     # Symbols.
 
-    def _symbol(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _symbol(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         value = self.values[node.data]
         if isinstance(value, Estimate):
             return self._estimate(node.data, value)
@@ -160,7 +164,7 @@ class Case:
             array = self.arrays[node.data]
             if isinstance(array, list):
                 raise Misfit(_("{tex} is a list: it needs an index").format(tex=node.tex))
-            self._known[node.data] = _lift_array(node.tex, array, value)
+            self._known[node.data] = lift(node.tex, array, value)
         return self._known[node.data]
 
     def _estimate(self, key: Any, estimate: Estimate) -> np.ndarray:
@@ -168,33 +172,35 @@ class Case:
         shift = estimate.standard_error if self.moved == key else 0.0
         return self._lift(float(estimate.mean) + float(shift))
 
-    def _call(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _call(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         arguments = [
-            self._whole(part, bound) if script else _plain(self._value(part, bound))
+            self._whole(part, bound) if script else plain(self._value(part, bound))
             for part, script in zip(node.parts, self.scripts[node.data], strict=True)
         ]
-        key = (node.data, *map(_fingerprint, arguments))
+        key = (node.data, *map(fingerprint, arguments))
         if key not in self._known:
             try:
                 result = self.values[node.data](*arguments)
             except FAILURES as error:
                 raise Misfit(f"{node.tex}: {type(error).__name__}: {error}") from error
             if not isinstance(result, Estimate):
-                result = _lift_array(node.tex, _read(node.data, result, self.exact), result)
+                result = lift(node.tex, read_value(node.data, result, self.exact), result)
             self._known[key] = result
         result = self._known[key]
         return self._estimate(key, result) if isinstance(result, Estimate) else result
 
-    def _index(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _index(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         """Take one item of a vector, matrix or family; the first is item 1."""
         base, *indices = node.parts
         places = [self._whole(index, bound) for index in indices]
         array = self.arrays.get(base.data) if base.kind == "symbol" else None
         if array is None:
-            array = _plain(self._value(base, bound))
+            array = plain(self._value(base, bound))
         value = self.values.get(base.data)
         if len(indices) == 1 < np.ndim(array) == len(indices[0].tex) and indices[0].tex.isdigit():
             places = [int(digit) for digit in indices[0].tex]  # C_{12}
+        if any(isinstance(place, np.ndarray) for place in places):
+            return self._items(node, array, places)
         key = (node.tex, base.data, *places)
         if base.kind != "symbol" or key not in self._known:
             before = 1 if isinstance(value, Samples) else 0
@@ -205,16 +211,32 @@ class Case:
                         _("{tex}: there is no item {place}").format(tex=node.tex, place=place)
                     )
                 array = array[:, place - 1] if before else array[place - 1]
-            self._known[key] = _lift_array(node.tex, array, value)
+            self._known[key] = lift(node.tex, array, value)
         return self._known[key]
 
-    def _bound(self, node: Node, bound: dict[str, int]) -> np.ndarray:
-        return self._lift(bound[node.data])
+    def _items(self, node: Node, array: np.ndarray, places: list[Any]) -> np.ndarray:
+        """Take many items at once: an index of a sum that is evaluated in one go."""
+        for place, size in zip(places, (*array.shape, 0, 0), strict=False):
+            if np.min(place) < 1 or np.max(place) > size:
+                raise Misfit(
+                    _("{tex}: there is no item {place}").format(tex=node.tex, place=np.max(place))
+                )
+        items = array[tuple(place - 1 for place in places)]
+        return lift(node.tex, items, Samples(items))
 
-    def _whole(self, node: Node, bound: dict[str, int]) -> int:
+    def _bound(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
+        index = bound[node.data]
+        return self._lift(index[:, None, None] if isinstance(index, np.ndarray) else index)
+
+    def _whole(self, node: Node, bound: dict[str, Any]) -> Any:
         """Evaluate an index or a bound."""
-        value = _plain(self._value(node, bound))
-        if np.ndim(value) or value != (whole := round(_real(value))):
+        if node.kind == "bound":
+            return bound[node.data]
+        array = self._value(node, bound)
+        if array.ndim == 3 and (array == np.round(array)).all():
+            return array[:, 0, 0].astype(int)
+        value = plain(array)
+        if np.ndim(value) or value != (whole := round(to_real(value))):
             raise Misfit(
                 _("{tex}: expected a whole number, not {value}").format(tex=node.tex, value=value)
             )
@@ -222,14 +244,14 @@ class Case:
 
     # Numbers.
 
-    def _number(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _number(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         if self.exact:
             import sympy
 
             return self._lift(sympy.Rational(node.data))
         return self._lift(float(node.data))
 
-    def _constant(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _constant(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         import sympy
 
         if self.exact:
@@ -238,76 +260,76 @@ class Case:
 
     # Arithmetic.
 
-    def _sum(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _sum(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         first, *rest = self._parts(node, bound)
         self._note(first, *rest)
         total = -first if node.data[0] == "-" else first
         for sign, term in zip(node.data[1:], rest, strict=True):
-            total = _add(node, total, -term if sign == "-" else term)
+            total = add(node, total, -term if sign == "-" else term)
         return total
 
-    def _product(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _product(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         first, *rest = self._parts(node, bound)
         for factor in rest:
-            first = _multiply(node, first, factor)
+            first = multiply(node, first, factor)
         return first
 
-    def _fraction(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _fraction(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         above, below = self._parts(node, bound)
-        return above / _scalar(node, below)
+        return above / need_scalar(node, below)
 
-    def _power(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _power(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         base, exponent = self._parts(node, bound)
-        exponent = _scalar(node, exponent)
-        if _is_scalar(base):
+        exponent = need_scalar(node, exponent)
+        if is_scalar(base):
             return np.asarray(base**exponent)
-        return self._repeat(node, base, exponent, lambda a, b: _multiply(node, a, b))
+        return self._repeat(node, base, exponent, lambda a, b: multiply(node, a, b))
 
     def _repeat(self, node: Node, base: Any, exponent: Any, combine: Any) -> np.ndarray:
-        times = _plain(exponent)
-        if np.ndim(times) or times != (times := round(_real(times))) or not 1 <= times <= 64:
+        times = plain(exponent)
+        if np.ndim(times) or times != (times := round(to_real(times))) or not 1 <= times <= 64:
             raise Misfit(_("{tex}: expected a whole exponent").format(tex=node.tex))
         total = base
         for _again in range(times - 1):
             total = combine(total, base)
         return total
 
-    def _inverse(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _inverse(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         (base,) = self._parts(node, bound)
-        if _is_scalar(base):
+        if is_scalar(base):
             return 1 / base
         if base.shape[-1] != base.shape[-2]:
             raise Misfit(_("{tex}: only square matrices have inverses").format(tex=node.tex))
         if base.dtype == object:
-            return _matrix(_convert(_sympy_matrix(base).inv(), True))
+            return as_matrix(convert(to_sympy(base).inv(), True))
         try:
             return np.linalg.inv(base)
         except np.linalg.LinAlgError:
             raise Misfit(_("{tex}: the matrix is singular").format(tex=node.tex)) from None
 
-    def _transpose(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _transpose(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         (base,) = self._parts(node, bound)
         turned = base if node.data == "conjugate" else np.swapaxes(base, -1, -2)
         return turned if node.data == "transpose" else np.conj(turned)
 
-    def _root(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _root(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         return self._apply(node, "sqrt", *self._parts(node, bound))
 
-    def _absolute(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _absolute(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         return self._apply(node, "abs", *self._parts(node, bound))
 
-    def _norm(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _norm(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         (inner,) = self._parts(node, bound)
         squares = np.real(inner * np.conj(inner)) if inner.dtype != object else inner * inner.conj()
         return self._apply(node, "sqrt", squares.sum((-2, -1), keepdims=True))
 
-    def _extreme(self, node: Node, bound: dict[str, int]) -> np.ndarray:
-        parts = [_scalar(node, part) for part in self._parts(node, bound)]
+    def _extreme(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
+        parts = [need_scalar(node, part) for part in self._parts(node, bound)]
         if self.exact:
             import sympy
 
             extreme = sympy.Max if node.data == r"\max" else sympy.Min
-            return self._lift(extreme(*map(_plain, parts)))
+            return self._lift(extreme(*map(plain, parts)))
         extremes = np.maximum if node.data == r"\max" else np.minimum
         total = parts[0]
         for part in parts[1:]:
@@ -316,7 +338,7 @@ class Case:
 
     # Functions.
 
-    def _function(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _function(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         (inner,) = self._parts(node, bound)
         name = node.data.removeprefix(r"\operatorname{").strip("\\}")
         if name in MATRIX_FUNCTIONS:
@@ -331,7 +353,7 @@ class Case:
 
     def _apply(self, node: Node, name: str, inner: np.ndarray) -> np.ndarray:
         """Apply a function of numbers."""
-        _scalar(node, inner)
+        need_scalar(node, inner)
         if self.exact:
             import sympy
 
@@ -345,21 +367,52 @@ class Case:
 
     # Sums over indices.
 
-    def _series(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _series(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         total = None
         series: Series = node.data
+        if self._goes_at_once(node.parts[0], series):
+            return self._sum_at_once(node, bound)
         for indices in self._run(node, bound):
             value = self._value(node.parts[0], bound | indices)
             self._note(value)
             if total is None:
                 total = value
             elif series.operator == r"\sum":
-                total = _add(node, total, value)
+                total = add(node, total, value)
             else:
-                total = _multiply(node, total, value)
+                total = multiply(node, total, value)
         return self._lift(int(series.operator == r"\prod")) if total is None else total
 
-    def _run(self, node: Node, bound: dict[str, int]) -> Iterator[dict[str, int]]:
+    def _goes_at_once(self, body: Node, series: Series) -> bool:
+        """Whether an index may be an array of all its values, on an axis before the matrix."""
+        if self.exact or series.operator != r"\sum" or len(series.names) > 1:
+            return False
+
+        def is_plain(node: Node) -> bool:
+            if node.kind == "symbol":
+                value, array = self.values[node.data], self.arrays.get(node.data)
+                return not isinstance(value, Samples) and not isinstance(array, list)
+            if node.kind == "index" and node.parts[0].kind != "symbol":
+                return False
+            if node.kind == "power":
+                return node.parts[1].kind == "number" and is_plain(node.parts[0])
+            return node.kind in AT_ONCE and all(map(is_plain, node.parts))
+
+        return is_plain(body)
+
+    def _sum_at_once(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
+        (name,) = node.data.names
+        indices = np.array([run[name] for run in self._run(node, bound)], dtype=int)
+        total = None
+        for start in range(0, len(indices), BLOCK):
+            block = indices[start : start + BLOCK]
+            values = self._value(node.parts[0], bound | {name: block})
+            self._note(values)
+            part = values.sum(0) if values.ndim == 3 else len(block) * values
+            total = part if total is None else total + part
+        return self._lift(0) if total is None else total
+
+    def _run(self, node: Node, bound: dict[str, Any]) -> Iterator[dict[str, int]]:
         """Give the values of the indices, one after the other."""
         series: Series = node.data
         body, *bounds = node.parts
@@ -373,7 +426,7 @@ class Case:
                 yield dict(zip(series.names, together, strict=True))
             return
         (name,) = series.names
-        end = _real(_plain(self._value(bounds[0], bound)))
+        end = to_real(plain(self._value(bounds[0], bound)))
         indices: range
         if series.absolute:
             most = math.floor(end)
@@ -419,35 +472,35 @@ class Case:
 
     # Matrices and states.
 
-    def _vector(self, node: Node, bound: dict[str, int]) -> np.ndarray:
-        return np.concatenate([_scalar(node, part) for part in self._parts(node, bound)], -2)
+    def _vector(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
+        return np.concatenate([need_scalar(node, part) for part in self._parts(node, bound)], -2)
 
-    def _matrix(self, node: Node, bound: dict[str, int]) -> np.ndarray:
-        entries = [_scalar(node, part)[..., 0, 0] for part in self._parts(node, bound)]
+    def _matrix(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
+        entries = [need_scalar(node, part)[..., 0, 0] for part in self._parts(node, bound)]
         entries = list(np.broadcast_arrays(*entries))
         return np.stack(entries, -1).reshape(*entries[0].shape, *node.data)
 
-    def _kron(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _kron(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         first, *rest = self._parts(node, bound)
         for factor in rest:
             first = np.kron(first, factor)
         return first
 
-    def _kron_power(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _kron_power(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         base, times = self._parts(node, bound)
         return self._repeat(node, base, times, np.kron)
 
-    def _ket(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _ket(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         state = np.zeros(2 ** len(node.data), dtype=int)
         state[int(node.data, 2)] = 1
-        return _matrix(_convert(state, self.exact))
+        return as_matrix(convert(state, self.exact))
 
-    def _bra(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _bra(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         return self._ket(node, bound).T
 
-    def _bra_ket(self, node: Node, bound: dict[str, int]) -> np.ndarray:
+    def _bra_ket(self, node: Node, bound: dict[str, Any]) -> np.ndarray:
         left, right = self._parts(node, bound)
-        return _multiply(node, np.conj(np.swapaxes(left, -1, -2)), right)
+        return multiply(node, np.conj(np.swapaxes(left, -1, -2)), right)
 
 
 NAMES = {"ln": "log"}
@@ -459,7 +512,7 @@ def _trace(x: np.ndarray) -> np.ndarray:
 
 def _determinant(x: np.ndarray) -> np.ndarray:
     if x.dtype == object:
-        return np.array([[_sympy_matrix(x).det()]], dtype=object)
+        return np.array([[to_sympy(x).det()]], dtype=object)
     return np.asarray(np.linalg.det(x))[..., None, None]
 
 
@@ -468,143 +521,3 @@ MATRIX_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "det": _determinant,
     "rank": lambda x: np.asarray(np.linalg.matrix_rank(x), float)[..., None, None],
 }
-
-
-# Arrays -------------------------------------------------------------------------------------------
-
-
-def _read(name: str, value: Any, exact: bool) -> Any:
-    """Convert a value to an array, or a list of arrays of different shapes."""
-    if isinstance(value, Samples):
-        value = value.values
-    if isinstance(value, list | tuple):
-        items = [_read(f"{name}[{i}]", item, exact) for i, item in enumerate(value)]
-        same = len({np.shape(item) for item in items}) == 1
-        return np.stack(items) if same else items
-    if is_symbolic(value):
-        return _convert(value, exact)
-    try:
-        value = value.detach().cpu() if hasattr(value, "detach") else value
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):  # a tensor without numbers, or a sparse one
-        array = np.empty(0)
-    if array.dtype.kind not in "iufc" or not array.size:
-        raise FormulaError(
-            _("values[{name!r}] is {value}: expected numbers, or an expression of SymPy's").format(
-                name=name, value=str(value)[:80]
-            )
-        )
-    return _convert(array, exact)
-
-
-def _has_symbols(value: Any) -> bool:
-    return is_symbolic(value) or (isinstance(value, list | tuple) and any(map(_has_symbols, value)))
-
-
-def _convert(value: Any, exact: bool) -> np.ndarray:
-    if is_symbolic(value):
-        array = np.array(value.tolist() if hasattr(value, "tolist") else value, dtype=object)
-        return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-    array = np.asarray(value)
-    if exact:
-        import sympy
-
-        return np.asarray(np.frompyfunc(sympy.sympify, 1, 1)(array.tolist()), dtype=object)
-    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
-
-
-def _lift_array(tex: str, array: Any, value: Any) -> np.ndarray:
-    """Give an array its last two axes; a family needs an index first."""
-    draws = 1 if isinstance(value, Samples) else 0
-    axes = np.ndim(array) - draws
-    if isinstance(array, list) or not 0 <= axes <= 2:
-        raise Misfit(_("{tex} has {n} axes: it needs an index").format(tex=tex, n=axes))
-    return array.reshape(*array.shape, *(1,) * (2 - axes))
-
-
-def _matrix(array: np.ndarray) -> np.ndarray:
-    return array.reshape(*array.shape, *(1,) * (2 - array.ndim))
-
-
-def _sympy_matrix(array: np.ndarray) -> Any:
-    import sympy
-
-    return sympy.Matrix(array.tolist())
-
-
-def _plain(array: np.ndarray) -> Any:
-    """Undo the lifting: a number, a vector or a matrix, or an array of them."""
-    if array.dtype == object:
-        return array[0, 0] if array.shape == (1, 1) else _sympy_matrix(array)
-    if array.shape[-1] == 1:
-        array = array[..., 0]
-        if array.shape[-1] == 1:
-            array = array[..., 0]
-    return array.item() if array.ndim == 0 else array
-
-
-def _split_complex(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Put real and imaginary parts beside each other, since a comparison takes real numbers."""
-    try:
-        a, b = np.broadcast_arrays(a, b)
-    except ValueError:
-        raise Misfit(
-            _("the shapes {left} and {right} differ").format(left=np.shape(a), right=np.shape(b))
-        ) from None
-    return np.stack([np.real(a), np.imag(a)]), np.stack([np.real(b), np.imag(b)])
-
-
-def _number(array: np.ndarray) -> float:
-    """Read the one real number that an expression with estimates must be."""
-    if array.size != 1:
-        raise Misfit(_("an estimate is compared with something of shape {s}").format(s=array.shape))
-    return _real(array.item())
-
-
-def _real(value: Any) -> float:
-    try:
-        return float(value)
-    except TypeError:
-        raise Misfit(_("expected one real number, not {value}").format(value=value)) from None
-
-
-def _fingerprint(argument: Any) -> Any:
-    if isinstance(argument, np.ndarray):
-        return argument.shape, argument.tobytes()
-    return argument
-
-
-def _is_scalar(array: np.ndarray) -> bool:
-    return array.shape[-2:] == (1, 1)
-
-
-def _scalar(node: Node, array: np.ndarray) -> np.ndarray:
-    if not _is_scalar(array):
-        raise Misfit(
-            _("{tex}: expected a number, not a matrix of shape {shape}").format(
-                tex=node.tex, shape=array.shape[-2:]
-            )
-        )
-    return array
-
-
-def _add(node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    if a.shape[-2:] != b.shape[-2:]:
-        raise Misfit(
-            _("{tex}: the shapes {left} and {right} do not fit").format(
-                tex=node.tex, left=a.shape[-2:], right=b.shape[-2:]
-            )
-        )
-    return np.asarray(a + b)
-
-
-def _multiply(node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    if _is_scalar(a) or _is_scalar(b):
-        return np.asarray(a * b)
-    if a.shape[-1] != b.shape[-2]:
-        raise Misfit(
-            _("{tex}: the shapes {left} and {right} do not fit").format(
-                tex=node.tex, left=a.shape[-2:], right=b.shape[-2:]
-            )
-        )
-    return np.asarray(a @ b)
