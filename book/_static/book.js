@@ -56,7 +56,7 @@ function readDepth() {
 
 function addDepthSwitch() {
   const folds = [...document.querySelectorAll("details.hide.above-input")];
-  const place = document.querySelector(".header-article-items__end");
+  const place = document.querySelector(".article-header-buttons");
   if (!folds.length || !place) return;
   const all = document.createElement("button");
   all.type = "button";
@@ -64,7 +64,7 @@ function addDepthSwitch() {
   all.textContent = "All code";
   all.title = "Show the code that is folded on this page, and on the others";
   // How something was drawn is offered beside each figure; the rest only with all code.
-  folds.filter((fold) => !SEEN.has(fold.querySelector("summary").textContent.trim()))
+  folds.filter((fold) => !SEEN.has(fold.querySelector(".collapsed")?.textContent.trim()))
     .forEach((fold) => fold.classList.add("vq-quiet"));
   const turn = (open) => {
     all.setAttribute("aria-pressed", open);
