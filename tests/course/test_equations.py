@@ -208,6 +208,11 @@ SINE = {"t": 0.3, r"o(\cdot)": np.sin}
         (r"exponent 2 left out of c^2", "s = c^2", {"s": 3.61, "c": a2}),
         (r"root left out of \sqrt c", r"s = \sqrt c", {"s": 3.0, "c": 9.0}),
         (r"\sin c became \cos c", r"s = \sin c", {"s": np.sin(a2), "c": a2}),
+        (
+            r"\operatorname{tr}S became \det S",
+            r"s = \operatorname{tr} S",
+            {"s": np.trace(S), "S": S},
+        ),
         (r"\sin c became \cos c", r"s = \sin^2 c", {"s": np.sin(a2) ** 2, "c": a2}),
         (r"logarithm left out of \log c", r"s = \log c", {"s": np.log(a2), "c": a2}),
         (r"\max became \min", r"s = \max(0, c)", [{"s": a2, "c": a2}, {"s": 0, "c": -a2}]),

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from vqvae_lib.course.equations.syntax import Claim, Node, Series, tokenise
+from vqvae_lib.course.equations.syntax import Claim, Node, Series, tokenise, write
 from vqvae_lib.course.words import _
 
 __all__ = ["Misprint", "misprints", "number_alike"]
@@ -226,7 +226,8 @@ class _Rules:
     def _function(self, node: Node) -> Iterator[Changed]:
         name = node.data
         if name in FUNCTIONS:
-            changed = node.tex.replace(name, FUNCTIONS[name], 1)
+            _name, *rest = tokenise(node.tex)
+            changed = write([FUNCTIONS[name], *rest])
             other = replace(node, data=FUNCTIONS[name], tex=changed)
             yield N_("{tex} became {other}"), node.tex, changed, other
         elif name in (r"\log", r"\ln"):

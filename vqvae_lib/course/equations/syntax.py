@@ -14,7 +14,17 @@ from typing import Any, NamedTuple, NoReturn
 
 from vqvae_lib.course.words import _
 
-__all__ = ["Claim", "FormulaError", "Key", "Node", "Series", "parse", "read_key", "write"]
+__all__ = [
+    "Claim",
+    "FormulaError",
+    "Key",
+    "Node",
+    "Series",
+    "parse",
+    "read_key",
+    "tokenise",
+    "write",
+]
 
 
 class FormulaError(ValueError):
