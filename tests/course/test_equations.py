@@ -142,6 +142,18 @@ def test_samples_go_draw_by_draw_into_an_average():
     assert Case(values).plain(claim.sides[0]) == pytest.approx(expected)
 
 
+def test_an_integral_is_a_key_with_a_place_for_the_integrand():
+    grid = np.linspace(0, 1, 1001)
+    values = {
+        r"\int \cdot\, \mathrm dz": lambda values: np.trapezoid(values, grid),
+        "z": Samples(grid),
+        "p(z)": Samples(24 * grid**2 * (1 - grid)),
+        "m": 0.6,
+    }
+    found = check(r"\int z\, p(z)\, \mathrm dz = m \int p(z) \,\mathrm{d}z", values, rtol=1e-5)
+    assert "factor z left out" in [m.description for m in found.caught]
+
+
 def test_the_longest_key_is_read():
     values = {"p": 2.0, "p(0)": 3.0, "p_0": 5.0, r"\hat p": 7.0, r"p(\cdot)": lambda t: 11 * t}
     for tex, expected in (("p", 2), ("p(0)", 3), ("p_{0}", 5), (r"\hat{p}", 7), ("p(p p)", 44)):
