@@ -13,6 +13,7 @@ from babel.messages.pofile import read_po
 
 from vqvae_lib.course import words
 from vqvae_lib.course.derivation import derive, equals, start
+from vqvae_lib.course.equations import check_equation
 from vqvae_lib.course.exercises import check
 
 COURSE = Path(words.__file__).parent
@@ -54,6 +55,14 @@ def test_what_people_read_comes_from_the_catalogue():
     derivation = derive("eq-test", start("a", a), equals("a", a, because="same"))
     assert repr(derivation) == "eq-test: 1 STEP VERIFIED (1 SYMBOLICALLY)"
     assert "CHECKED SYMBOLICALLY" in derivation._repr_html_()
+
+
+@pytest.mark.usefixtures("shouting")
+def test_misprints_are_shown_in_the_language_and_listed_in_english():
+    found = check_equation("eq-test", "s = 2b", {"s": 3.0, "b": 1.5}, route="by hand")
+    assert repr(found).startswith("eq-test HOLDS: 1 STEP (NUMERICALLY TO 1e-09), 3 OF 3 MISPRINTS")
+    assert r"<li>FACTOR \(b\) LEFT OUT</li>" in found._repr_html_()
+    assert "factor b left out" in [misprint.description for misprint in found.caught]
 
 
 @pytest.mark.usefixtures("shouting")
