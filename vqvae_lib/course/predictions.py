@@ -12,7 +12,8 @@ from typing import Any
 
 from vqvae_lib._checks import check_instance, check_number, check_sequence
 from vqvae_lib.course.measured import NAME, Number
-from vqvae_lib.course.widgets.prediction import Prediction, PredictionAnswer
+from vqvae_lib.course.widgets.prediction import Prediction
+from vqvae_lib.course.widgets.prediction_answer import PredictionAnswer
 
 __all__ = ["Guess", "ask_choice", "ask_curve", "ask_number"]
 

@@ -10,7 +10,8 @@ from vqvae_lib.course.widgets.gaussian_kl import GaussianKL
 from vqvae_lib.course.widgets.hole_painter import HolePainter
 from vqvae_lib.course.widgets.label_curve import LabelCurve
 from vqvae_lib.course.widgets.latent_plane import LatentPlane, LatentPlanes
-from vqvae_lib.course.widgets.prediction import Prediction, PredictionAnswer
+from vqvae_lib.course.widgets.prediction import Prediction
+from vqvae_lib.course.widgets.prediction_answer import PredictionAnswer
 from vqvae_lib.course.widgets.quantum_plane import QuantumPlane
 from vqvae_lib.course.widgets.recall_cards import RecallCards, recall_cards
 from vqvae_lib.course.widgets.two_qubits import TwoQubits

@@ -31,11 +31,12 @@ const spoken = (guess, unit) =>
 const curveAxes = (drawing, model) => axes(drawing, {
   height: 210, xRange: model.get("x_range"), yRange: model.get("y_range"),
   xTicks: ticks(...model.get("x_range"), 5), yTicks: ticks(...model.get("y_range"), 4),
-  xName: model.get("x_name"), left: 46, top: 24,
+  xName: "", left: 46, top: 24,
 });
 
-/** Name the vertical axis, above it. */
-const nameOfY = (model) => shape("text", { x: 4, y: 12 }, model.get("y_name"));
+/** Name both axes, above the drawing. */
+const axisNames = (model) => shape("text", { x: 4, y: 12 },
+  fill(model.get("words").axes, { x: model.get("x_name"), y: model.get("y_name") }));
 
 const GUESS_STYLE = `
 .vq-predict p { font-size: 1em; margin: .3rem 0; }

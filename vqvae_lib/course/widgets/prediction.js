@@ -39,7 +39,7 @@ function curveControl(model, words) {
   function draw() {
     scale = curveAxes(sheet, model);
     const blue = COLOURS.blue[+isDark(sheet)];
-    sheet.append(nameOfY(model),
+    sheet.append(axisNames(model),
       shape("path", { d: path(xs.map((x, i) => [scale.x(x), scale.y(ys[i])])), fill: "none", stroke: blue,
         "stroke-width": 2.4, opacity: drawn ? 1 : 0.35 }),
       shape("circle", { cx: scale.x(xs[at]), cy: scale.y(ys[at]), r: locked ? 0 : 5, fill: blue }));

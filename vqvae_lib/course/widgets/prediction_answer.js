@@ -29,7 +29,7 @@ function render({ model, el }) {
     const [xs, ys] = model.get("curve");
     const { x, y } = curveAxes(plot, model);
     const dark = +isDark(plot);
-    plot.append(nameOfY(model), shape("path", { d: path(xs.map((value, i) => [x(value), y(ys[i])])), fill: "none",
+    plot.append(axisNames(model), shape("path", { d: path(xs.map((value, i) => [x(value), y(ys[i])])), fill: "none",
       stroke: COLOURS.orange[dark], "stroke-width": 2.4 }));
     if (!Array.isArray(guess)) return;
     const [low, high] = model.get("x_range");

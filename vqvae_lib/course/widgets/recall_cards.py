@@ -80,6 +80,4 @@ def _words() -> dict[str, str]:
         "practise": _("Practise all"),
         "file": _("Take them along (Anki file)"),
         "keys": _("Keys: space or Enter shows the answer; 1, 2, 3 grade it."),
-        "front": _("Question"),
-        "back": _("Answer"),
     }
