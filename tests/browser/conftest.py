@@ -144,7 +144,8 @@ class Visit:
         """Fail if axe finds fault with an interactive figure on the page."""
         self.page.evaluate(AXE)
         found = self.page.evaluate(
-            """async () => (await axe.run(".vq-widget", { resultTypes: ["violations"] })).violations
+            """async () => (await axe.run("[data-vq-widget]", { resultTypes: ["violations"] }))
+              .violations
               .flatMap(({ id, nodes }) => nodes.map((node) => id + ": " + node.failureSummary))"""
         )
         assert found == []

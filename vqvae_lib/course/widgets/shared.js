@@ -17,6 +17,7 @@ const SHARED_STYLE = `
 .vq-live legend { float: none; font-size: 1em; margin: 0; padding: 0; }
 .vq-live fieldset label { font-size: 1em; }
 .vq-live input[type=range] { width: 100%; }
+.vq-live a { color: inherit; }
 .vq-live p { margin: .5rem 0 0; font-size: .9em; }
 .vq-live svg { display: block; width: 100%; font-size: 12px; overflow: visible; }
 .vq-live svg text { fill: currentColor; }
