@@ -689,25 +689,48 @@ class Terminal:
         return self.is_terminal
 
 
+class Cell:
+    """What a notebook shows below a cell, one after the other in the same place."""
+
+    def __init__(self):
+        self.lines = []
+
+    def display(self, bundle, *, raw, display_id=None):
+        assert raw
+        self.lines.append(bundle["text/html"])
+        return types.SimpleNamespace(update=self.display)
+
+
 def shown(monkeypatch, *, terminal=False, kernel=False, setting=None, progress=None):
     stderr = Terminal(terminal)
     monkeypatch.setattr(sys, "stderr", stderr)
     shell = types.SimpleNamespace(**({"kernel": object()} if kernel else {}))
     ipython = types.SimpleNamespace(get_ipython=lambda: shell)
+    cell = Cell()
+    ipython.display = types.SimpleNamespace(display=cell.display)
     monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", ipython.display)
     monkeypatch.delenv("VQVAE_PROGRESS", raising=False)
     if setting is not None:
         monkeypatch.setenv("VQVAE_PROGRESS", setting)
     fit(model(), x(), epochs=2, x_valid=x(9), progress=progress)
-    return stderr.text
+    return cell.lines if kernel and not terminal else stderr.text
 
 
-def test_the_bar_is_one_line_on_a_terminal_and_in_a_notebook(monkeypatch):
-    for place in ({"terminal": True}, {"kernel": True}, {"progress": True}):
+def test_the_bar_is_one_line_on_a_terminal(monkeypatch):
+    for place in ({"terminal": True}, {"progress": True}):
         text = shown(monkeypatch, **place)
         assert "2/2" in text, place
         assert "valid=" in text, place
         assert text.count("\n") == 1, place
+
+
+def test_the_bar_is_a_quiet_line_in_a_notebook_and_vanishes(monkeypatch):
+    lines = shown(monkeypatch, kernel=True)
+    assert "0/2" in lines[0]
+    assert all(line.startswith("<small>") for line in lines[:-1])
+    assert lines[-1] == ""
+    assert shown(monkeypatch, kernel=True, progress=False) == []
 
 
 def test_the_bar_is_silent_elsewhere_and_on_demand(monkeypatch):

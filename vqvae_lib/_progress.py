@@ -1,9 +1,11 @@
-"""A progress bar for training: one line on stderr, or nothing at all."""
+"""A progress bar for training: one line on a terminal or in a notebook, or nothing at all."""
 
 from __future__ import annotations
 
+import html
 import os
 import sys
+from typing import Any
 
 from tqdm import tqdm
 
@@ -11,7 +13,10 @@ __all__ = ["ProgressBar"]
 
 
 class ProgressBar:
-    """Counts the epochs of a training run on stderr and shows their losses.
+    """Counts the epochs of a training run and shows their losses.
+
+    A terminal keeps the finished line. In a notebook, where stderr would be a coloured block below
+    the cell, it is a quiet line of its own, which vanishes when the run ends.
 
     Parameters
     ----------
@@ -25,12 +30,15 @@ class ProgressBar:
     """
 
     def __init__(self, visible: bool | None, epochs: int, start: int) -> None:
+        in_notebook = _in_notebook() and not sys.stderr.isatty()
         self._bar = tqdm(
             total=epochs,
             initial=start,
             unit="epoch",
-            file=sys.stderr,
-            dynamic_ncols=True,
+            file=_NotebookLine() if in_notebook else sys.stderr,
+            leave=not in_notebook,
+            dynamic_ncols=not in_notebook,
+            ncols=88 if in_notebook else None,
             disable=not _is_visible(visible),
         )
 
@@ -45,6 +53,26 @@ class ProgressBar:
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
+
+
+class _NotebookLine:
+    """What tqdm takes for a terminal: the display of a cell, written anew each time."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def write(self, text: str) -> None:
+        from IPython.display import display
+
+        line = html.escape(text.strip())
+        bundle = {"text/plain": line, "text/html": f"<small>{line}</small>" if line else ""}
+        if self._handle is not None:
+            self._handle.update(bundle, raw=True)
+        elif line:
+            self._handle = display(bundle, raw=True, display_id=True)
+
+    def flush(self) -> None:
+        """Nothing waits to be written."""
 
 
 def _is_visible(visible: bool | None) -> bool:

@@ -59,9 +59,11 @@ _STYLE: Any = {
     "image.cmap": "gray_r",
 }
 
-# In JupyterLab the two variants show and hide themselves; the book's style sheet does the rest.
+# In JupyterLab the two variants show and hide themselves, and text gets a readable measure; the
+# book's style sheet does the rest.
 _HOST_STYLE = (
-    "<style>.vq-figure img{max-width:100%;height:auto}.vq-figure .vq-dark{display:none}"
+    "<style>.jp-Notebook .jp-RenderedMarkdown{max-width:50rem}"
+    ".vq-figure img{max-width:100%;height:auto}.vq-figure .vq-dark{display:none}"
     'body[data-jp-theme-light="false"] .vq-figure .vq-light{display:none}'
     'body[data-jp-theme-light="false"] .vq-figure .vq-dark{display:inline}</style>'
 )
