@@ -33,6 +33,9 @@ _INK = ("#1c2024", "#e4e7ea")
 _GRID = ("#d9dde1", "#3b4148")
 _TO_DARK = dict([*COLOURS.values(), _INK, _GRID])
 
+# Width of a figure on a phone, inches: what 342 pixels show with letters of about 13 pixels.
+NARROW = 3.9
+
 _STYLE: Any = {
     "figure.dpi": 96,
     "savefig.transparent": True,
@@ -80,6 +83,8 @@ def figure(
 ) -> Iterator[Any]:
     """Draw a figure, which is shown when the block ends.
 
+    On a phone its panels stand below each other, as wide as the page.
+
     Parameters
     ----------
     alt : str
@@ -116,7 +121,9 @@ def figure(
         FigureCanvasSVG(drawing)
         axes = drawing.subplots(rows, columns, **subplots)
         yield axes
-        _display(_write_svg(drawing), alt)
+        wide = _write_svg(drawing)
+        _make_narrow(drawing, rows, columns)
+        _display(wide, _write_svg(drawing), alt)
 
 
 def image_grid(
@@ -247,6 +254,33 @@ def _check_alt(alt: str) -> None:
         raise ValueError(f"alt={alt!r}: expected a sentence that says what the figure shows")
 
 
+def _make_narrow(drawing: Any, rows: int, columns: int) -> None:
+    """Lay a figure out for a phone: panels below each other, texts as large as before."""
+    width, height = drawing.get_size_inches()
+    grid = drawing.add_gridspec(rows * columns, 1)
+    panels = [ax for ax in drawing.axes if ax.get_subplotspec() is not None]
+    first: dict[int, Any] = {}  # of each row: the panel that names the shared axis
+    square = False
+    for ax in panels:
+        place = ax.get_subplotspec()
+        row, column = place.rowspan.start, place.colspan.start
+        first.setdefault(row, ax)
+        square |= ax.get_aspect() == 1
+        ax.set_subplotspec(grid[row * columns + column])
+        if columns > 1:  # what a panel shared with its neighbour, it now says itself
+            ax.tick_params(labelleft=True, labelbottom=True)
+            if not ax.get_ylabel():
+                ax.set_ylabel(first[row].get_ylabel())
+    shrunk = NARROW / width
+    if columns > 1:
+        panel = min(height / rows * shrunk * columns, (0.95 if square else 0.75) * NARROW)
+    elif square:  # images, which keep their shape
+        panel = height / rows * shrunk
+    else:
+        panel = height / rows * max(shrunk, 0.75)
+    drawing.set_size_inches(NARROW, rows * columns * panel)
+
+
 def _write_svg(drawing: Any) -> str:
     buffer = io.StringIO()
     # "tight": a label beyond the edge widens the picture instead of being cut off.
@@ -257,19 +291,26 @@ def _write_svg(drawing: Any) -> str:
     return text[text.index("<svg") :]
 
 
-def _display(svg: str, alt: str) -> None:
+def _display(wide: str, narrow: str, alt: str) -> None:
     from IPython.display import display
 
-    dark = svg
-    for light_colour, dark_colour in _TO_DARK.items():
-        dark = dark.replace(light_colour, dark_colour)
     images = "".join(
-        f'<img class="{name}" alt="{html.escape(alt)}" '
-        f'src="data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}">'
-        for name, text in (("vq-light", svg), ("vq-dark", dark))
+        f'<picture><source media="(max-width: 600px)" srcset="{_encode(colour(narrow))}">'
+        f'<img class="{name}" alt="{html.escape(alt)}" src="{_encode(colour(wide))}"></picture>'
+        for name, colour in (("vq-light", str), ("vq-dark", _darken))
     )
     bundle = {
         "text/html": f'{_HOST_STYLE}<div class="vq-figure">{images}</div>',
         "text/plain": f"[figure: {alt}]",
     }
     display(bundle, raw=True)
+
+
+def _darken(svg: str) -> str:
+    for light, dark in _TO_DARK.items():
+        svg = svg.replace(light, dark)
+    return svg
+
+
+def _encode(svg: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
