@@ -1018,3 +1018,22 @@ def test_the_file_of_a_run_on_other_weights_of_the_same_print_is_refused(tmp_pat
     fit(Plain(2), x(), epochs=1, checkpoint=tmp_path / "run")
     with pytest.raises(ValueError, match=r"parameters: w \(2,\) .*, this call has w \(3,\)"):
         fit(Plain(3), x(), epochs=2, checkpoint=tmp_path / "run")
+
+
+def test_a_loss_that_takes_no_generator_is_named():
+    class Plain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 1)
+
+        def loss(self, x):
+            return {"loss": self.layer(x).mean()}
+
+    with pytest.raises(TypeError, match=r"Plain\.loss takes x: expected generator=None among"):
+        fit(Plain(), torch.rand(4, 2), epochs=1)
+
+    class Open(Plain):
+        def loss(self, x, **_options):
+            return super().loss(x)
+
+    assert fit(Open(), torch.rand(4, 2), epochs=1).epochs == 1

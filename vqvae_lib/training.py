@@ -7,6 +7,7 @@ batch. ``"loss"`` is minimised; the other terms are recorded along with it.
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable
@@ -256,6 +257,17 @@ def _check_model(model: nn.Module) -> None:
         raise TypeError(
             f"model is {describe(model)} without a method `loss`: expected a torch.nn.Module with "
             'loss(x, generator=g) -> {"loss": scalar tensor, ...}'
+        )
+    try:
+        parameters = inspect.signature(model.loss).parameters  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # a compiled method, which says nothing about itself
+        return
+    if "generator" not in parameters and not any(
+        p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()
+    ):
+        raise TypeError(
+            f"{type(model).__name__}.loss takes {', '.join(parameters) or 'nothing'}: expected "
+            "generator=None among its arguments, from which all that is random is drawn"
         )
 
 
