@@ -12,8 +12,9 @@ from docutils.nodes import make_id
 from sphinx.errors import SphinxError
 
 LABEL = r"eq-[a-z0-9-]+"
-# check_equation: the label's words stand in an element of their own.
+# check_equation: the label's words stand in an element of their own, as a link and as a name.
 NAMED = re.compile(rf'<span class="vq-eq" data-vq-eq="({LABEL})">[^<]*</span>')
+NUMBERED = re.compile(rf'<span data-vq-number="({LABEL})">[^<]*</span>')
 # verify: the label is in the text.
 VERIFIED = re.compile(rf'(data-vq-proves="({LABEL})">[^<]*?)\2(?![\w-])')
 # derive: it is only in what a screen reader says; the number is put beside the steps.
@@ -40,6 +41,7 @@ def put_numbers(text, link):
         return f'<a class="vq-eq" href="{html.escape(address)}">{html.escape(number)}</a>'
 
     text = NAMED.sub(lambda m: anchor(m[1]), text)
+    text = NUMBERED.sub(lambda m: html.escape(link(m[1])[1]), text)
     text = VERIFIED.sub(lambda m: m[1] + anchor(m[2]), text)
     return DERIVED.sub(lambda m: m[1] + html.escape(link(m[2])[1]) + m[3] + anchor(m[2]), text)
 

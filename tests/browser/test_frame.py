@@ -102,7 +102,7 @@ def test_a_side_road_is_folded_and_opens_for_a_link_into_it(page_over_http):
     road = roads.last
     text = road.locator("p").first
     assert not text.is_visible()
-    road.locator("summary").click()
+    road.locator("summary").first.click()
     assert text.is_visible()
     for target in (road.get_attribute("id"), "equation-eq-denoising-step"):
         deep = page_over_http(f"{CHAPTER}#{target}").page

@@ -69,7 +69,7 @@ def test_pointer_and_point_agree(visit):
     page = visit.page
     canvas = page.locator(PLANE)
     canvas.scroll_into_view_if_needed()
-    state = json.loads(page.locator("[data-vq-state]").get_attribute("data-vq-state"))
+    state = json.loads(page.locator(".vq-widget[data-vq-state]").get_attribute("data-vq-state"))
     low1, high1, low2, high2 = state["extent"]
     box = canvas.bounding_box()
     page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.25 * box["height"])
@@ -110,7 +110,7 @@ def test_sliders_move_the_point(visit):
     page.keyboard.press("ArrowRight")
     assert chosen(page)[0] == pytest.approx(before[0] + 0.01, abs=0.011)
     page.keyboard.press("Home")
-    state = json.loads(page.locator("[data-vq-state]").get_attribute("data-vq-state"))
+    state = json.loads(page.locator(".vq-widget[data-vq-state]").get_attribute("data-vq-state"))
     assert chosen(page)[0] == pytest.approx(state["extent"][0], abs=0.01)
     visit.assert_clean()
 
@@ -147,7 +147,7 @@ def test_figure_follows_the_page_s_colours(page_over_file):
 def test_browser_and_python_decode_alike(page_over_http):
     """The module's arithmetic against NumPy, on the weights that the page carries."""
     page = page_over_http(CHAPTER).page
-    state = json.loads(page.locator("[data-vq-state]").get_attribute("data-vq-state"))
+    state = json.loads(page.locator(".vq-widget[data-vq-state]").get_attribute("data-vq-state"))
     points = [[0.0, 0.0], [1.5, -2.0], [-3.0, 0.7], state["z"]]
     decoded = page.evaluate(DECODE, [base.source("latent_plane"), state["layers"], points])
     for z, image in zip(points, decoded, strict=True):

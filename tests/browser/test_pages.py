@@ -149,7 +149,7 @@ def test_widgets_start(seen):
 
 
 # sphinx-exercise and sphinx-proof give every box of a page the same inner id; nothing links there.
-BOXES = {"exercise-content", "proof-content", "solution-content"}
+BOXES = {"exercise-content", "proof", "proof-content", "solution-content"}
 
 
 @OVER_HTTP
@@ -165,7 +165,7 @@ def test_no_duplicate_ids(seen):
 @OVER_HTTP
 def test_equations_are_numbered_and_linked(seen):
     numbers = seen.page.locator("div.math[id^=equation-] .eqno")
-    assert all(re.match(r"\(\d+(\.\d+)?\)", text) for text in numbers.all_inner_texts())
+    assert all(re.match(r"\(\d+(\.\d+)?\)", text) for text in numbers.all_text_contents())
     assert numbers.count() == seen.page.locator("div.math[id^=equation-]").count()
 
 

@@ -405,7 +405,8 @@ def test_shows_itself_in_one_line_with_the_rest_folded():
     )
     html = found._repr_html_()
     assert html.startswith('<details class="vq-check" data-vq-proves="eq-test"><summary>')
-    assert '<span class="vq-eq" data-vq-eq="eq-test">test</span> holds' in html
+    assert '<summary><span data-vq-number="eq-test">test</span> holds' in html
+    assert '<p><span class="vq-eq" data-vq-eq="eq-test">test</span>: ' in html
     assert r"a \(3\)-vector" in html
     assert r"<li>exponent \(2\) left out of \(\lVert u\rVert^2\)</li>" in html
     assert r"<li>&lt; became &gt; before \(100\)</li>" in html

@@ -53,12 +53,14 @@ class EquationCheck:
 
     def _repr_html_(self) -> str:
         words = html.escape(self.label.removeprefix("eq-").replace("-", " "))
-        number = f'<span class="vq-eq" data-vq-eq="{self.label}">{words}</span>'
+        # A summary is a button already: it names the equation, and the link stands in the text.
+        number = f'<span data-vq-number="{self.label}">{words}</span>'
+        link = f'<span class="vq-eq" data-vq-eq="{self.label}">{words}</span>'
         summary = _("{label} holds ✓ {steps}, {caught}").format(
             label=number, steps=self._steps(), caught=self._caught()
         )
         how = ", ".join(dict.fromkeys(self.kinds))
-        text = f"<p>{escape(self.route)} ({html.escape(how)})</p>"
+        text = f"<p>{link}: {escape(self.route)} ({html.escape(how)})</p>"
         text += _list(
             _("Misprints that were tried, and would have been noticed:"),
             [misprint.show(_mark) for misprint in self.caught],
