@@ -43,7 +43,8 @@ def build(folder, outputs, labels=("eq-one", "eq-two")):
 def test_outputs_name_the_equation_by_its_number(tmp_path):
     page = build(tmp_path, OUTPUTS)
     link = '<a class="vq-eq" href="first.html#equation-eq-two">(1.2)</a>'
-    assert f"<summary>{link} holds ✓ 1 step, 3 of 3 misprints caught</summary>" in page
+    assert "<summary>(1.2) holds ✓ 1 step, 3 of 3 misprints caught</summary>" in page
+    assert f"<p>{link}: by hand" in page
     assert f"✓ {link} holds: eq-two-again, by hand" in page
     assert f'aria-label="Derivation of (1.2)">{link}<table' in page
     assert page.count('data-vq-proves="eq-two"') == 3  # which tests and scripts look for
@@ -51,7 +52,8 @@ def test_outputs_name_the_equation_by_its_number(tmp_path):
 
 def test_on_its_own_page_the_link_stays_there():
     page = vq_equations.put_numbers(OUTPUTS[0]._repr_html_(), lambda label: ("#here", "(7.1)"))
-    assert '<a class="vq-eq" href="#here">(7.1)</a> holds' in page
+    assert "<summary>(7.1) holds" in page
+    assert '<p><a class="vq-eq" href="#here">(7.1)</a>: by hand' in page
 
 
 def test_an_equation_that_no_page_has_stops_the_build(tmp_path):
