@@ -49,7 +49,19 @@ CELLS = {
     "                        image_shape=(8, 8), alt='Two maps.')\nembeddings",
     "panel": "def double(number):\n    print('twice is', 2 * number)\n\n"
     "Workbench(double, number=[20, 21])",
+    "guess": "from vqvae_lib.course.measured import measured, show\n"
+    "from vqvae_lib.course.predictions import ask_number\n"
+    "guess = ask_number('width', 'How many?', low=1, high=64, unit='numbers')",
+    "answer": "guess.answer(measured('', 8, within=(6, 10), digits=0), 'So many.')",
+    "numbers": "show(measured('PCA', 0.0527, within=(0, 1), digits=4), unit='per pixel')",
+    "training": "history = vq.fit(model, torch.rand(200, 64), epochs=300)",
     "end": "print('all cells done')",
+}
+METADATA = {
+    "figure": {
+        "mystnb": {"figure": {"caption": "A line that rises, $y = x$.", "name": "fig-01-line"}},
+        "jupyter": {"source_hidden": True},
+    }
 }
 
 
@@ -57,7 +69,10 @@ CELLS = {
 def opened(browser, tmp_path_factory):
     """The notebook in JupyterLab, all cells run: a page, and a function to find a cell's output."""
     folder = tmp_path_factory.mktemp("lab")
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS.values()]
+    cells = [
+        nbformat.v4.new_code_cell(source, metadata=METADATA.get(name, {}))
+        for name, source in CELLS.items()
+    ]
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, folder / "test.ipynb")
@@ -198,3 +213,24 @@ def test_a_derivation_a_figure_and_a_verdict_are_shown(opened):
     expect(opened.locator(".vq-figure img.vq-light")).to_be_visible()
     expect(opened.locator(".vq-figure img.vq-dark")).to_be_hidden()
     expect(opened.locator(".vq-verdict")).to_contain_text("Not attempted")
+
+
+def test_a_figure_has_its_caption_and_its_code_is_folded(opened):
+    cell = opened.locator(".jp-CodeCell").nth(list(CELLS).index("figure"))
+    expect(cell.locator(".vq-caption")).to_contain_text("Fig. 1 A line that rises")
+    expect(cell.locator(".jp-Cell-inputArea .cm-content")).to_be_hidden()
+
+
+def test_a_guess_is_committed_and_answered(opened):
+    question = output(opened, "guess")
+    question.get_by_role("spinbutton").fill("9")
+    question.get_by_role("button", name="Commit").click()
+    expect(output(opened, "answer")).to_contain_text("You said 9 numbers.")
+    expect(output(opened, "answer")).to_contain_text("It came out: 8")
+
+
+def test_results_are_lines_and_training_leaves_none(opened):
+    expect(output(opened, "numbers").locator("p")).to_have_text("PCA 0.0527 per pixel")
+    # The bar's line is gone, and nothing is left of it on a coloured ground.
+    expect(output(opened, "training")).to_have_text("")
+    assert output(opened, "training").locator("[data-mime-type*=stderr]").count() == 0

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from vqvae_lib._checks import check_count, check_number, check_sequence, describe
+from vqvae_lib.course.captions import find_caption
 
 __all__ = ["COLOURS", "figure", "image_grid"]
 
@@ -300,7 +301,7 @@ def _display(wide: str, narrow: str, alt: str) -> None:
         for name, colour in (("vq-light", str), ("vq-dark", _darken))
     )
     bundle = {
-        "text/html": f'{_HOST_STYLE}<div class="vq-figure">{images}</div>',
+        "text/html": f'{_HOST_STYLE}<div class="vq-figure">{images}</div>{find_caption()}',
         "text/plain": f"[figure: {alt}]",
     }
     display(bundle, raw=True)
