@@ -177,3 +177,48 @@ def test_bad_arguments_of_a_figure_are_named(options, said, shown):
     with pytest.raises((TypeError, ValueError), match=said), figure(alt=ALT, **options):
         pass
     assert shown == []
+
+
+# On a phone ---------------------------------------------------------------------------------------
+
+
+def narrow(bundle):
+    """The picture that a phone shows, in its light form, and its size in points."""
+    source = re.search(r'srcset="data:image/svg\+xml;base64,([^"]+)"', bundle["text/html"])[1]
+    svg = base64.b64decode(source).decode()
+    width, height = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg).groups()
+    return svg, float(width), float(height)
+
+
+def test_panels_stand_below_each_other_on_a_phone(shown):
+    with figure(alt=ALT, size=(7.4, 3.3), columns=2, sharey=True) as (left, right):
+        left.plot([0, 1], [0, 1])
+        right.plot([0, 1], [1, 0])
+        left.set_ylabel("height")
+    svg, width, height = narrow(shown[0])
+    assert width < 72 * 4
+    assert height > 1.2 * width
+    # The second panel names the axis that it shared.
+    assert svg.count("<!-- height -->") == 2
+    (wide, *_others) = pictures(shown[0])
+    assert wide.count("<!-- height -->") == 1
+
+
+def test_letters_are_as_large_on_a_phone(shown):
+    with figure(alt=ALT, size=(7.4, 3.3)) as ax:
+        ax.plot([0, 1], [0, 1])
+        ax.set_title("title")
+    svg, _width, _height = narrow(shown[0])
+    size = r"<!-- title -->\s*<g[^>]*scale\(([\d.]+)"
+    assert re.search(size, svg)[1] == re.search(size, pictures(shown[0])[0])[1]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_legend_beside_its_panel_goes_below_it_on_a_phone(shown):
+    with figure(alt=ALT, size=(7.6, 3.8)) as ax:
+        for name in ("brickwork, local cost: 0.98 [0.95, 1.01]", "ring, global cost: 0.21"):
+            ax.plot([0, 1], [0, 1], label=name)
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    svg, width, height = narrow(shown[0])
+    assert "ring, global cost" in svg
+    assert width < 72 * 4.2 < 1.6 * height

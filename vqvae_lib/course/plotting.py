@@ -272,6 +272,7 @@ def _make_narrow(drawing: Any, rows: int, columns: int) -> None:
             ax.tick_params(labelleft=True, labelbottom=True)
             if not ax.get_ylabel():
                 ax.set_ylabel(first[row].get_ylabel())
+    below = sum(_put_legend_below(ax) for ax in panels)
     shrunk = NARROW / width
     if columns > 1:
         panel = min(height / rows * shrunk * columns, (0.95 if square else 0.75) * NARROW)
@@ -279,7 +280,20 @@ def _make_narrow(drawing: Any, rows: int, columns: int) -> None:
         panel = height / rows * shrunk
     else:
         panel = height / rows * max(shrunk, 0.75)
-    drawing.set_size_inches(NARROW, rows * columns * panel)
+    drawing.set_size_inches(NARROW, rows * columns * panel + below)
+
+
+def _put_legend_below(ax: Any) -> float:
+    """Move a legend that stands beside its panel below it; return the height it needs, inches."""
+    legend = ax.get_legend()
+    if legend is None:
+        return 0.0
+    anchor = legend.get_bbox_to_anchor().transformed(ax.transAxes.inverted())
+    if anchor.x0 < 0.99:
+        return 0.0
+    legend.set_loc("upper left")
+    legend.set_bbox_to_anchor((-0.2, -0.22), transform=ax.transAxes)
+    return 0.3 * len(legend.get_texts())
 
 
 def _write_svg(drawing: Any) -> str:
