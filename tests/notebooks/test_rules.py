@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from vqvae_lib.course.notebooks import HEADER, normalise
+from vqvae_lib.course.notebooks import HEADER, normalise, read_html
+from vqvae_lib.course.prose import find_links, find_numbers
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "chapters").rglob("*.ipynb"))
@@ -159,7 +160,7 @@ def test_every_equation_is_verified_by_a_cell_that_counts(path):
 
 def test_equations_of_the_second_edition_are_checked_as_displayed(path):
     """The formula that a cell checks is that of the block, sign for sign."""
-    if read(path).metadata.get("vqvae", {}).get("edition") != 2:
+    if not is_second_edition(path):
         pytest.skip("a chapter of the first edition")
     blocks = re.findall(r"```\{math\}\n:label: (eq-[a-z0-9-]+)\n(.*?)```", markdown(path), re.S)
     displayed = {label: as_displayed(formula) for label, formula in blocks}
@@ -189,6 +190,64 @@ def test_colab_installs_from_the_project_s_own_address(path):
     (first, *_rest) = code_cells(path)
     assert set(ADDRESS.findall(first.source)) == set(ADDRESS.findall(config))
     assert "remove-cell" in first.metadata["tags"]
+
+
+# The second edition ------------------------------------------------------------------------------
+
+
+def is_second_edition(path):
+    return read(path).metadata.get("vqvae", {}).get("edition") == 2
+
+
+def bare_verdicts(texts):
+    """Lines and table cells that show True or False where a reader wants a number."""
+    pieces = [re.split(r"[\n|]|<[^>]+>", text) for text in texts]
+    return [
+        piece.strip()
+        for piece in (piece for part in pieces for piece in part)
+        if re.search(r"\b(True|False)[\W_]*$", piece)
+    ]
+
+
+def test_a_bare_verdict_is_found_wherever_it_stands():
+    assert bare_verdicts(["below 95 %: True\n", "done"]) == ["below 95 %: True"]
+    assert bare_verdicts(["a | False | 3"]) == ["False"]
+    assert bare_verdicts(["<td>True</td><td>0.97</td>"]) == ["True"]
+    assert bare_verdicts(["True love never fails", "Truest", "0.97 (> 0.9)"]) == []
+
+
+def test_no_result_of_the_second_edition_is_a_bare_true_or_false(path):
+    if not is_second_edition(path):
+        pytest.skip("a chapter of the first edition")
+    for cell in code_cells(path):
+        assert bare_verdicts(shown(cell).splitlines()) == [], cell.id
+
+
+def test_numbers_in_prose_are_those_that_cells_show(path):
+    html = "\n".join(read_html(cell) for cell in read(path).cells)
+    numbers = find_numbers(html)  # each name comes once
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            for name, text in find_links(cell.source):
+                assert numbers.get(name) == text, f"{cell.id}: #num-{name}; run make notebooks"
+
+
+def test_a_chapter_of_the_second_edition_can_be_walked_in_one_sitting(chapter):
+    """Open code and words of the main road: side roads and what stands below exercises aside."""
+    if not is_second_edition(chapter):
+        pytest.skip("a chapter of the first edition")
+    lines = words = 0
+    deeper = False
+    for cell in read(chapter).cells:
+        if cell.cell_type == "markdown":
+            heading = re.match(r"#+ (.*)", cell.source)
+            deeper = heading[1].startswith("Deeper: ") if heading else deeper
+            text = re.sub(r"```\{(admonition|exercise)\}.*?```", "", cell.source, flags=re.S)
+            words += 0 if deeper else len(text.split())
+        elif not deeper and not {"hide-input", "remove-cell"} & set(cell.metadata.get("tags", [])):
+            lines += len(cell.source.splitlines())
+    assert lines <= 250
+    assert words <= 3300
 
 
 def test_chapter_has_the_parts_of_a_chapter(chapter):
