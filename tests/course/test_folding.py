@@ -8,6 +8,9 @@ from vqvae_lib.course.folding import WIDGETS, describe_fold
 from vqvae_lib.course.notebooks import normalise
 
 
+FIRST_CELL = "".join(f"import {name}\n" for name in ("copy", "math", "time", "torch", "sympy"))
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
@@ -16,6 +19,8 @@ from vqvae_lib.course.notebooks import normalise
             "Imports",
         ),
         ("import torch\n\nmodel = torch.nn.Linear(1, 1)", ""),
+        (FIRST_CELL + "data = vq.load_digits()\n\n\ndef seeded(s):\n    return s", "Imports"),
+        (FIRST_CELL + "for i in range(3):\n    print(i)", ""),
         ("with figure(alt='A line.') as ax:\n    ax.plot([1])", "How this was drawn"),
         ("image_grid(x, alt='Digits.')", "How this was drawn"),
         ("LatentPlane(decoder)", "How this was drawn"),

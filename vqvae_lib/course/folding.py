@@ -30,8 +30,10 @@ WIDGETS = {
 }  # fmt: skip
 IMPORTS = "Imports"
 DRAWN = "How this was drawn"
-# Calls that only set up: more lines of the first cell.
-SETTINGS = {"set_num_threads"}
+# So many imports are the first cell of a chapter.
+MANY = 5
+# Calls that only set up.
+SETTINGS = {"set_num_threads", "set_default_dtype"}
 
 
 def describe_fold(source: str) -> str:
@@ -55,7 +57,7 @@ def describe_fold(source: str) -> str:
     if not tree.body or any(name.startswith("ex_") for name in _attributes(tree)):
         # An exercise's cell is the reader's own, but for the answers tried on its check.
         return _ending(tree) if tree.body else ""
-    if all(_is_setting(statement) for statement in tree.body):
+    if _sets_up(tree):
         return IMPORTS
     if _calls(tree) & DRAWING or _last_call(tree) in WIDGETS:
         return DRAWN
@@ -72,6 +74,19 @@ def _last_call(tree: ast.Module) -> str:
     """Name the function that the last statement calls."""
     value = getattr(tree.body[-1], "value", None)
     return _name(value.func) if isinstance(value, ast.Call) else ""
+
+
+def _sets_up(tree: ast.Module) -> bool:
+    """Whether a cell only imports and names things; a long one may load data and define helpers."""
+    if all(_is_setting(statement) for statement in tree.body):
+        return True
+    imports = [isinstance(statement, ast.Import | ast.ImportFrom) for statement in tree.body]
+    quiet = (ast.Assign, ast.FunctionDef)
+    return (
+        imports[0]
+        and sum(imports) >= MANY
+        and all(_is_setting(s) or isinstance(s, quiet) for s in tree.body)
+    )
 
 
 def _is_setting(statement: ast.stmt) -> bool:
