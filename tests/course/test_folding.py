@@ -7,7 +7,6 @@ from vqvae_lib.course import widgets
 from vqvae_lib.course.folding import WIDGETS, describe_fold
 from vqvae_lib.course.notebooks import normalise
 
-
 FIRST_CELL = "".join(f"import {name}\n" for name in ("copy", "math", "time", "torch", "sympy"))
 
 
