@@ -177,8 +177,9 @@ C = sum(np.outer(column, column) for column in W.T) + np.diag([var_x] * 3)
 M = np.array([[W[:, i] @ W[:, j] + (var_x if i == j else 0) for j in (0, 1)] for i in (0, 1)])
 
 
-def likelihood_of(code):
-    return gaussian(point, mean + W @ code, var_x * np.eye(3))
+def likelihood_of(codes):
+    """Density of the point for each code (..., 2): that of what the code leaves, at the mean."""
+    return gaussian(point - codes @ W.T, mean, var_x * np.eye(3))
 
 
 def joint_density(*code):
@@ -186,11 +187,8 @@ def joint_density(*code):
 
 
 nodes, weights = np.polynomial.hermite_e.hermegauss(150)
-density = sum(
-    u * v * likelihood_of(np.array([a, b])) / (2 * np.pi)
-    for a, u in zip(nodes, weights, strict=True)
-    for b, v in zip(nodes, weights, strict=True)
-)
+pairs = np.stack(np.meshgrid(nodes, nodes), -1)
+density = (np.outer(weights, weights) * likelihood_of(pairs)).sum() / (2 * np.pi)
 equation(
     "eq-ppca-marginal",
     r"p(x) = \mathcal N\bigl(x;\; \bar x,\; C\bigr), \qquad C = W W^{\mathsf T} + \sigma_x^2 I_D .",
